@@ -1,0 +1,1 @@
+"""How an asset becomes bytes again."""

@@ -1,0 +1,125 @@
+"""One frozen object from the environment: `MEDIA_SERVICE_*`. Each field says why it exists and in which unit it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "MEDIA_SERVICE_"
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator can decide. Read once, in `app`, and passed down as plain values."""
+
+    host: Annotated[
+        str, Meta(description="Address to listen on. nginx is expected in front of anything but loopback.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="TCP port to listen on; 0 lets the system choose, and the log says which.",
+        ),
+    ] = 8000
+    data_dir: Annotated[
+        Path, Meta(description="Directory of the embedded default: the SQLite catalog and all blobs.")
+    ] = Path("media")
+    admin_token: Annotated[
+        str,
+        Meta(
+            description="The first API key. Empty: one is made at the first start, kept in DATA_DIR/admin-token (mode 0600) and printed."
+        ),
+    ] = ""
+    max_upload_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Largest file accepted, in bytes. Larger ones get 413 before their body is read.",
+        ),
+    ] = 64 * GIB
+    upload_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="RAM that uploads may hold together, in bytes. An upload that does not fit goes straight to disk.",
+        ),
+    ] = 256 * MIB
+    upload_idle_seconds: Annotated[
+        float,
+        Meta(gt=0, description="An upload that sends nothing for this long, in seconds, is ended with 408."),
+    ] = 60.0
+    transcode_workers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="Films transcoded at the same time; 0 serves and accepts but makes nothing.",
+        ),
+    ] = 1
+    transcode_threads: Annotated[
+        int, Meta(ge=0, le=64, description="Threads of each encoder; 0 lets ffmpeg take every core.")
+    ] = 0
+    transcode_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=256 * MIB,
+            description="Address space of each ffmpeg, in bytes. A file that needs more fails instead of taking the machine along.",
+        ),
+    ] = 6 * GIB
+    max_duration_seconds: Annotated[float, Meta(gt=0, description="Longest film accepted, in seconds.")] = (
+        24 * 3600.0
+    )
+    max_pixels: Annotated[
+        int,
+        Meta(ge=1, description="Largest picture accepted, in pixels (width x height). 8192 x 4320 is 8K."),
+    ] = 8192 * 4320
+    max_streams: Annotated[int, Meta(ge=1, description="Most tracks accepted in one file.")] = 64
+    shutdown_seconds: Annotated[
+        int, Meta(ge=0, description="How long running responses may go on after SIGTERM, in seconds.")
+    ] = 10
+    log_level: Annotated[
+        str,
+        Meta(
+            pattern="^(debug|info|warning|error)$",
+            description="How much is logged: debug, info, warning or error.",
+        ),
+    ] = "info"
+
+
+class InvalidSettings(ValueError):
+    """A variable has a value that does not fit; the text names the variable."""
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from `environ`. Raises InvalidSettings that names the variable and what is wrong with it."""
+    given = {
+        key.removeprefix(PREFIX).lower(): value for key, value in environ.items() if key.startswith(PREFIX)
+    }
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        if field.name not in given:
+            continue
+        try:
+            values[field.name] = msgspec.convert(given[field.name], field.type, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise InvalidSettings(f"{PREFIX}{field.name.upper()}={given[field.name]!r}: {error}") from None
+    return Settings(**values)
+
+
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """The names in `environ` that look like settings and are none: worth a warning, they may be misspelt limits."""
+    known = {PREFIX + field.name.upper() for field in msgspec.structs.fields(Settings)}
+    return sorted(key for key in environ if key.startswith(PREFIX) and key not in known)
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"settings of type {kind}")

@@ -1,0 +1,1 @@
+"""What is kept: blobs (bytes) and the catalog (rows)."""

@@ -1,0 +1,1 @@
+"""When things happen in a film, and what is made of it. Pure."""

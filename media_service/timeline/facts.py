@@ -1,0 +1,81 @@
+"""What probing found out about a source.
+
+Times are seconds (float): they come from containers, are shown to people and bound jobs; nothing is cut by them.
+Widths and heights are in pixels. `index` is the stream's number in the source, as ffmpeg's `-map 0:INDEX` takes it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import msgspec
+
+
+class VideoFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The video track that is shown."""
+
+    index: int
+    codec: str
+    profile: str | None = None
+    width: int  # as coded, before rotation and aspect
+    height: int
+    sample_aspect: tuple[int, int] = (1, 1)
+    rotation: int = 0  # degrees clockwise that a player must turn the picture: 0, 90, 180, 270
+    pixel_format: str | None = None
+    bit_depth: int = 8
+    frame_rate: tuple[int, int] | None = None  # average, as a fraction
+    color_transfer: str | None = None
+    color_primaries: str | None = None
+    color_space: str | None = None
+    color_range: str | None = None
+    interlaced: bool = False
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture with square pixels; the longer stretched side is kept."""
+        aspect = Fraction(*self.sample_aspect)
+        width, height = Fraction(self.width), Fraction(self.height)
+        # Stretch, never shrink: shrinking a side would throw away lines that were shot.
+        width, height = (width * aspect, height) if aspect >= 1 else (width, height / aspect)
+        if self.rotation in {90, 270}:
+            width, height = height, width
+        return round(width), round(height)
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether the transfer function is PQ or HLG (ITU-R BT.2100), which SDR screens show washed out."""
+        return self.color_transfer in {"smpte2084", "arib-std-b67"}
+
+
+class AudioFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One audio track."""
+
+    index: int
+    codec: str
+    profile: str | None = None
+    channels: int
+    sample_rate: int  # Hz
+    language: str | None = None
+    decodable: bool = True
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a source without reading all of it."""
+
+    container: str  # ffmpeg's name of the demuxer, e.g. "mov,mp4,m4a,3gp,3g2,mj2"
+    declared_seconds: float | None = (
+        None  # what the container claims; may lie (fragmented MP4: 143165 s for 1.1 s)
+    )
+    start_seconds: float = 0.0  # of the earliest track; MPEG-TS may start at 59857 s
+    video: VideoFacts | None = None
+    audio: tuple[AudioFacts, ...] = ()
+    subtitles: tuple[str, ...] = ()  # codecs of the text and image subtitle tracks
+
+    @property
+    def main_audio(self) -> AudioFacts | None:
+        """The first audio track that can be decoded."""
+        return next((track for track in self.audio if track.decodable), None)

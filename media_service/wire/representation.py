@@ -1,0 +1,100 @@
+"""What can be served: a list of extents with a size, a strong entity-tag and a media type.
+
+Everything the service sends is a `Representation`: an upload with its `moov` moved to the front, a segment, a classic
+MP4 put together from fragments. All are virtual; none is stored twice. Positions are half-open [start, stop) in bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The bytes [start, stop) of something."""
+
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryExtent:
+    """Bytes made in memory: a header, a playlist, a boundary between parts."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.data)
+
+    def cut(self, start: int, stop: int) -> MemoryExtent:
+        """The extent's own bytes [start, stop)."""
+        return self if start == 0 and stop == len(self.data) else MemoryExtent(self.data[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class BlobExtent:
+    """The bytes [start, stop) of the stored blob named `blob`."""
+
+    blob: str
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self.stop - self.start
+
+    def cut(self, start: int, stop: int) -> BlobExtent:
+        """The part of this extent that starts `start` bytes into it and ends `stop` bytes into it."""
+        return BlobExtent(self.blob, self.start + start, self.start + stop)
+
+
+Extent = MemoryExtent | BlobExtent
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A servable byte sequence (RFC 9110 s3.2).
+
+    `etag` is the opaque part of a strong entity-tag, without quotes. `last_modified` is in Unix seconds. `headers` are
+    sent with every answer that carries or validates the representation (Cache-Control, Content-Disposition ...).
+    """
+
+    extents: tuple[Extent, ...]
+    media_type: str
+    etag: str
+    last_modified: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    _stops: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # A three-hour film put together from fragments has over ten thousand extents: a seek must not walk them all.
+        object.__setattr__(self, "_stops", tuple(accumulate(extent.size for extent in self.extents)))
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self._stops[-1] if self._stops else 0
+
+    def cut(self, span: Span) -> Iterator[Extent]:
+        """The extents that make up `span`, which must lie within the representation."""
+        position = span.start
+        number = bisect_right(self._stops, position)
+        while position < span.stop:
+            extent = self.extents[number]
+            begins = self._stops[number] - extent.size
+            stop = min(span.stop, self._stops[number])
+            if stop > position:
+                yield extent.cut(position - begins, stop - begins)
+            position = stop
+            number += 1
