@@ -1,0 +1,112 @@
+"""The contract of the blob store: bytes under a key, growing until they are sealed.
+
+A key is a relative POSIX path; its first segment (the tree) is the asset's id. The store does not know which blobs
+count: the catalog names them, and the sweeper deletes the trees that no asset owns. Whatever was handed out goes on
+working: a reader that is open keeps reading the blob it opened, also after the blob was deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+from typing import Protocol, Self
+
+_MAX_SEGMENTS = 8
+# Starts with a letter or digit: no "..", no hidden files, nothing a tool takes for an option. 128 leaves room
+# below the 255 bytes of every file system.
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class BlobCut(Exception):
+    """A blob ended before the bytes that the catalog says it has. Too late for an answer: abort and log."""
+
+
+class BlobExists(Exception):
+    """A blob of this key is there already: keys are used once, so this is a mistake of the caller."""
+
+
+def checked_key(key: str) -> str:
+    """`key` itself. Raises ValueError unless it is 1 to 8 safe segments joined by "/"."""
+    segments = key.split("/")
+    if len(segments) > _MAX_SEGMENTS or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ValueError(f"not a blob key: {key[:200]!r}")
+    return key
+
+
+def is_key_segment(name: str) -> bool:
+    """Whether `name` could be the first segment of a key."""
+    return _SEGMENT.fullmatch(name) is not None
+
+
+class BlobWriter(Protocol):
+    """A growing blob. As an async context manager it removes the blob on exit, unless it was sealed or kept."""
+
+    @property
+    def key(self) -> str:
+        """The key it was created under."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far; readers see at least these."""
+
+    @property
+    def fd(self) -> int:
+        """A descriptor that also reads, for ffmpeg's `/proc/self/fd/N`; valid until exit."""
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data`, which must not change meanwhile. Raises errors.StorageFull; then nothing was appended."""
+
+    async def seal(self) -> None:
+        """Make the blob survive a loss of power. Nothing can be written afterwards. Raises errors.StorageFull."""
+
+    def keep(self) -> None:
+        """Leave the blob in place on exit although it is not sealed."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class BlobReader(Protocol):
+    """An open blob; an async context manager that lets go of it on exit."""
+
+    @property
+    def size(self) -> int:
+        """Bytes there were when it was opened; a blob that still grows may have more by now."""
+
+    @property
+    def fd(self) -> int:
+        """A descriptor for ffmpeg or sendfile; valid until exit. Read with positions, never seek: it is shared."""
+
+    async def read(self, start: int, stop: int) -> memoryview:
+        """The bytes [start, stop) in a buffer of their own, exactly. Raises BlobCut when the blob ends before `stop`."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Blobs(Protocol):
+    """A store of blobs. Every method that takes a key raises ValueError for one that `checked_key` refuses."""
+
+    async def create(self, key: str) -> BlobWriter:
+        """A new, empty blob. Raises BlobExists, errors.StorageFull, and errors.NotFound when its tree is deleted meanwhile."""
+
+    async def open(self, key: str) -> BlobReader:
+        """Open a blob for reading. Raises errors.NotFound."""
+
+    async def delete(self, key: str) -> None:
+        """Delete a blob; one that is absent is deleted already."""
+
+    async def delete_tree(self, prefix: str) -> None:
+        """Delete all blobs below `prefix`, at once as far as new readers see; an absent tree is deleted already."""
+
+    async def trees(self) -> list[str]:
+        """The first segments of all keys, sorted; also finishes deletions that a crash cut short."""
+
+    def free_bytes(self) -> int:
+        """Bytes that can still be stored."""

@@ -1,0 +1,238 @@
+"""The story every blob store must tell. A new adapter joins by one more parameter of `blobs`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_service import errors
+from media_service.store.blobs import BlobCut, BlobExists, Blobs, checked_key
+from media_service.store.local_blobs import LocalBlobs
+
+
+@pytest.fixture(params=["local"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    assert request.param == "local"
+    return LocalBlobs(tmp_path / "blobs")
+
+
+async def put(blobs: Blobs, key: str, data: bytes) -> None:
+    async with await blobs.create(key) as writer:
+        await writer.write(data)
+        await writer.seal()
+
+
+async def get(blobs: Blobs, key: str) -> bytes:
+    async with await blobs.open(key) as reader:
+        return bytes(await reader.read(0, reader.size))
+
+
+async def test_what_was_sealed_is_read_back(blobs: Blobs) -> None:
+    async with await blobs.create("asset/original.mp4") as writer:
+        await writer.write(b"one ")
+        await writer.write(bytearray(b"two "))
+        await writer.write(memoryview(b"-three-")[1:-1])
+        await writer.write(b"")
+        assert writer.size == 13
+        await writer.seal()
+    async with await blobs.open("asset/original.mp4") as reader:
+        assert reader.size == 13
+        assert bytes(await reader.read(0, 13)) == b"one two three"
+        assert bytes(await reader.read(4, 7)) == b"two"
+        assert bytes(await reader.read(5, 5)) == b""
+
+
+async def test_a_blob_that_was_not_sealed_is_gone_on_exit(blobs: Blobs) -> None:
+    async with await blobs.create("asset/original.mp4") as writer:
+        await writer.write(b"half")
+    with pytest.raises(errors.NotFound):
+        await blobs.open("asset/original.mp4")
+    await put(blobs, "asset/original.mp4", b"the key is free again")
+
+
+async def test_an_error_or_a_cancellation_removes_the_growing_blob(blobs: Blobs) -> None:
+    async def failing() -> None:
+        async with await blobs.create("asset/a") as writer:
+            await writer.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await failing()
+
+    async def endless() -> None:
+        async with await blobs.create("asset/b") as writer:
+            while True:
+                await writer.write(bytes(4096))
+                growing.set()
+
+    growing = asyncio.Event()
+    task = asyncio.create_task(endless())
+    await growing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for key in ("asset/a", "asset/b"):
+        with pytest.raises(errors.NotFound):
+            await blobs.open(key)
+
+
+async def test_a_blob_that_is_kept_stays_unsealed(blobs: Blobs) -> None:
+    async with await blobs.create("asset/720p.m4s") as writer:
+        await writer.write(b"as far as it came")
+        writer.keep()
+    assert await get(blobs, "asset/720p.m4s") == b"as far as it came"
+
+
+async def test_readers_see_a_blob_grow(blobs: Blobs) -> None:
+    async with await blobs.create("asset/720p.m4s") as writer:
+        await writer.write(b"first")
+        async with await blobs.open("asset/720p.m4s") as reader:
+            assert reader.size == 5
+            await writer.write(b"second")
+            assert bytes(await reader.read(0, writer.size)) == b"firstsecond"
+            with pytest.raises(BlobCut):
+                await reader.read(5, writer.size + 1)
+
+
+async def test_a_blob_that_is_too_short_says_so(blobs: Blobs) -> None:
+    await put(blobs, "asset/a", b"12345")
+    async with await blobs.open("asset/a") as reader:
+        for start, stop in ((0, 6), (4, 6), (5, 6), (100, 200)):
+            with pytest.raises(BlobCut):
+                await reader.read(start, stop)
+        assert bytes(await reader.read(0, 5)) == b"12345"
+
+
+async def test_a_key_is_used_once(blobs: Blobs) -> None:
+    await put(blobs, "asset/a", b"first")
+    with pytest.raises(BlobExists):
+        await blobs.create("asset/a")
+    assert await get(blobs, "asset/a") == b"first"
+
+
+async def test_of_many_creators_of_a_key_one_wins(blobs: Blobs) -> None:
+    async def attempt(number: int) -> int | None:
+        try:
+            async with await blobs.create("asset/a") as writer:
+                await writer.write(b"%d" % number)
+                await writer.seal()
+        except BlobExists:
+            return None
+        return number
+
+    winners = [number for number in await asyncio.gather(*map(attempt, range(20))) if number is not None]
+    assert len(winners) == 1
+    assert await get(blobs, "asset/a") == b"%d" % winners[0]
+
+
+async def test_an_open_reader_outlives_the_deletion(blobs: Blobs) -> None:
+    await put(blobs, "asset/a", b"old version")
+    async with await blobs.open("asset/a") as reader:
+        await blobs.delete("asset/a")
+        await put(blobs, "asset/a", b"NEW")
+        assert bytes(await reader.read(0, reader.size)) == b"old version"
+    assert await get(blobs, "asset/a") == b"NEW"
+
+
+async def test_deleting_is_idempotent(blobs: Blobs) -> None:
+    await blobs.delete("asset/absent")
+    await blobs.delete_tree("absent")
+    await put(blobs, "asset/a", b"x")
+    await blobs.delete("asset/a")
+    await blobs.delete("asset/a")
+    with pytest.raises(errors.NotFound):
+        await blobs.open("asset/a")
+
+
+async def test_a_tree_goes_as_a_whole_and_alone(blobs: Blobs) -> None:
+    for key in ("one/original.mp4", "one/renditions/720p.m4s", "two/original.mp4"):
+        await put(blobs, key, key.encode())
+    assert await blobs.trees() == ["one", "two"]
+    await blobs.delete_tree("one")
+    assert await blobs.trees() == ["two"]
+    for key in ("one/original.mp4", "one/renditions/720p.m4s", "one"):
+        with pytest.raises(errors.NotFound):
+            await blobs.open(key)
+    assert await get(blobs, "two/original.mp4") == b"two/original.mp4"
+
+
+async def test_a_writer_whose_tree_was_deleted_ends_quietly(blobs: Blobs) -> None:
+    async with await blobs.create("asset/a") as writer:
+        await writer.write(b"x")
+        await blobs.delete_tree("asset")
+        await writer.write(b"y")
+    assert await blobs.trees() == []
+
+
+async def test_a_writer_cannot_be_used_after_its_seal(blobs: Blobs) -> None:
+    async with await blobs.create("asset/a") as writer:
+        await writer.write(b"x")
+        await writer.seal()
+        with pytest.raises(ValueError, match="closed"):
+            await writer.write(b"y")
+        assert writer.size == 1
+    assert await get(blobs, "asset/a") == b"x"
+
+
+async def test_a_reader_cannot_be_used_after_its_exit(blobs: Blobs) -> None:
+    await put(blobs, "asset/a", b"x")
+    async with await blobs.open("asset/a") as reader:
+        pass
+    with pytest.raises(ValueError, match="closed"):
+        await reader.read(0, 1)
+
+
+async def test_what_was_read_does_not_change_with_the_next_read(blobs: Blobs) -> None:
+    await put(blobs, "asset/a", b"aaaabbbb")
+    async with await blobs.open("asset/a") as reader:
+        first = await reader.read(0, 4)
+        second = await reader.read(4, 8)
+        assert (bytes(first), bytes(second)) == (b"aaaa", b"bbbb")
+    assert (bytes(first), bytes(second)) == (b"aaaa", b"bbbb")
+
+
+async def test_there_is_room(blobs: Blobs) -> None:
+    assert blobs.free_bytes() > 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/",
+        "/etc/passwd",
+        "..",
+        "a/../b",
+        "a//b",
+        "a/",
+        "./a",
+        ".hidden",
+        "a/.b",
+        "a\\b",
+        "a\0b",
+        "a\n",
+        "ä",
+        "-rf",
+        "a" * 129,
+        "/".join("abcdefghi"),
+    ],
+)
+async def test_a_key_that_is_not_safe_is_refused_everywhere(blobs: Blobs, key: str) -> None:
+    for call in (blobs.create, blobs.open, blobs.delete, blobs.delete_tree):
+        with pytest.raises(ValueError, match="not a blob key"):
+            await call(key)
+
+
+@given(st.text())
+def test_a_key_that_passes_stays_below_the_root(key: str) -> None:
+    try:
+        path = Path("/root") / checked_key(key)
+    except ValueError:
+        return
+    assert path.is_relative_to("/root")
+    assert path.as_posix() == f"/root/{key}"
+    assert ".." not in path.parts
