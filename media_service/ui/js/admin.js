@@ -1,0 +1,197 @@
+/** The admin page: sign in, upload, and a library that keeps itself up to date. */
+
+import { Api, Problem } from "./api.js";
+import { Assets } from "./assets.js";
+import { byId, setText, toast } from "./dom.js";
+import { follow } from "./events.js";
+import { Uploads } from "./uploads.js";
+
+const KEY = "media-service-token";
+const PAGE = 30; // assets per page of the list
+
+const announce = (text) => (byId("announce").textContent = text);
+
+/** All that lives from sign-in to sign-out. */
+class Session {
+  #api;
+  #assets;
+  #uploads;
+  #cursor = null;
+  #over = new AbortController();
+
+  constructor(token) {
+    this.#api = new Api(token);
+    this.#assets = new Assets({ announce, remove: (asset) => this.#remove(asset) });
+    const onDone = (asset) => this.#change(() => this.#assets.put(asset));
+    this.#uploads = new Uploads(this.#api, { announce, onDone, onRefused });
+    follow("/api/v1/events", {
+      token,
+      signal: this.#over.signal,
+      onEvent: (event) => this.#hear(event),
+      onState: (state) => this.#lineIs(state),
+    });
+    this.load();
+  }
+
+  get busy() {
+    return this.#uploads.busy;
+  }
+
+  upload(files) {
+    this.#uploads.add(files);
+  }
+
+  end() {
+    this.#over.abort();
+    this.#uploads.cancelAll();
+  }
+
+  /** The first page; again after each reconnection, for what was missed; with `more`, the page after the last one. */
+  async load({ more = false } = {}) {
+    byId("list-problem").hidden = true;
+    byId("loading").hidden = this.#assets.size > 0;
+    byId("more").disabled = more;
+    const before = this.#assets.ids();
+    try {
+      const first = this.#cursor === null;
+      const { items, next_cursor: cursor } = await this.#api.list(PAGE, more ? this.#cursor : null);
+      if (this.#over.signal.aborted) return;
+      if (more || first) {
+        this.#cursor = cursor;
+        this.#assets.complete = cursor === null;
+      }
+      if (!more) this.#assets.drop(before, items, cursor === null);
+      for (const asset of items) this.#assets.put(asset, { fromList: true });
+      this.#change();
+    } catch (problem) {
+      if (this.#over.signal.aborted) return;
+      if (problem.status === 401) return onRefused();
+      byId("list-problem").hidden = false;
+      byId("list-problem-text").textContent = problem.message;
+    } finally {
+      byId("loading").hidden = true;
+      byId("more").disabled = false;
+    }
+  }
+
+  #change(action = () => {}) {
+    action();
+    byId("empty").hidden = this.#assets.size > 0;
+    byId("more").hidden = this.#assets.complete;
+  }
+
+  #hear({ type, data }) {
+    if (type === "asset") this.#change(() => this.#assets.put(JSON.parse(data)));
+    if (type === "deleted") this.#change(() => this.#assets.remove(JSON.parse(data).id));
+  }
+
+  #lineIs(state) {
+    if (state === "refused") return onRefused();
+    const live = byId("live");
+    const again = state === "open" && live.dataset.state === "lost";
+    live.hidden = false;
+    live.dataset.state = state;
+    setText(live, state === "open" ? "Live" : "Reconnecting…");
+    if (again) this.load();
+  }
+
+  async #remove(asset) {
+    setText(byId("confirm-name"), asset.title);
+    const dialog = byId("confirm");
+    dialog.returnValue = "";
+    dialog.showModal();
+    await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
+    if (dialog.returnValue !== "delete") return;
+    try {
+      await this.#api.remove(asset.id);
+      this.#change(() => this.#assets.remove(asset.id));
+      toast(`Deleted: ${asset.title}`);
+    } catch (problem) {
+      if (problem.status === 401) return onRefused();
+      toast(`Not deleted. ${problem.message}`);
+    }
+  }
+}
+
+let session = null;
+
+function enter(token) {
+  sessionStorage.setItem(KEY, token);
+  for (const id of ["panel", "sign-out"]) byId(id).hidden = false;
+  byId("sign-in").hidden = true;
+  session = new Session(token);
+}
+
+function leave(words = "") {
+  sessionStorage.removeItem(KEY);
+  session?.end();
+  session = null;
+  byId("confirm").close();
+  for (const id of ["panel", "sign-out", "live"]) byId(id).hidden = true;
+  delete byId("live").dataset.state;
+  byId("sign-in").hidden = false;
+  setText(byId("sign-in-problem"), words);
+  byId("token").focus();
+}
+
+function onRefused() {
+  if (session) leave("The token is no longer accepted. Please sign in again.");
+}
+
+byId("sign-in-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const field = byId("token");
+  const submit = event.submitter ?? event.target.querySelector("[type=submit]");
+  submit.disabled = true;
+  setText(byId("sign-in-problem"), "");
+  try {
+    const token = field.value.trim();
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new Problem({ status: 401 }); // no header could carry it
+    await new Api(token).list(1);
+    enter(token);
+    event.target.reset();
+    byId("choose").focus();
+  } catch (problem) {
+    setText(byId("sign-in-problem"), problem.status === 401 ? "This token is not the right one." : problem.message);
+    field.select();
+  } finally {
+    submit.disabled = false;
+  }
+});
+
+byId("sign-out").onclick = () => leave();
+byId("choose").onclick = () => byId("files").click();
+byId("more").onclick = () => session.load({ more: true });
+byId("list-retry").onclick = () => session.load();
+byId("files").onchange = ({ target }) => {
+  session.upload(target.files);
+  target.value = ""; // so that the same file can be chosen again
+};
+
+// The whole window takes the drop: a file that misses the zone must not replace the page.
+const carriesFiles = (event) => session && event.dataTransfer?.types.includes("Files");
+const glow = (on) => byId("drop").classList.toggle("over", on);
+addEventListener("dragover", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  glow(true);
+});
+addEventListener("dragleave", (event) => event.relatedTarget === null && glow(false));
+addEventListener("drop", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  glow(false);
+  const folder = (item) => item.webkitGetAsEntry?.()?.isDirectory;
+  const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+  if (items.some(folder)) toast("Folders are left out: please drop the files in them.");
+  session.upload(items.filter((item) => !folder(item)).map((item) => item.getAsFile()));
+});
+
+addEventListener("click", ({ target }) => {
+  for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false;
+});
+addEventListener("beforeunload", (event) => session?.busy && event.preventDefault());
+
+const kept = sessionStorage.getItem(KEY);
+if (kept) enter(kept);
+else leave();

@@ -1,0 +1,111 @@
+/**
+ * Server-Sent Events over fetch. EventSource cannot send an Authorization header, and a token in the URL would
+ * end up in logs. Parsing as in the HTML standard, section 9.2.6 ("Interpreting an event stream").
+ */
+
+const LONGEST = 1 << 20; // characters in one event; an asset's JSON is a few thousand
+const SILENCE_MS = 45000; // the service sends a comment every 15 s: three missing and the line is dead
+const [RETRY_MS, RETRY_MOST_MS] = [1000, 30000];
+
+/** Bytes in, events out; holds whatever is incomplete. */
+export class EventStreamParser {
+  lastEventId = "";
+  retry = null; // milliseconds, if the stream said so
+  #decoder = new TextDecoder(); // strips one byte order mark, replaces broken UTF-8
+  #rest = "";
+  #afterReturn = false;
+  #type = "";
+  #data = [];
+  #held = 0;
+  #id = "";
+
+  constructor(lastEventId = "") {
+    this.lastEventId = this.#id = lastEventId;
+  }
+
+  /** The events that `bytes` (a Uint8Array) completes: [{ type, data, id }]. Throws RangeError when one is too long. */
+  feed(bytes) {
+    let text = this.#decoder.decode(bytes, { stream: true });
+    if (text === "") return [];
+    // A line may end in CR, LF or CRLF, and a CRLF may be cut in two.
+    if (this.#afterReturn && text[0] === "\n") text = text.slice(1);
+    this.#afterReturn = text.endsWith("\r");
+    const lines = (this.#rest + text).split(/\r\n|\r|\n/);
+    this.#rest = lines.pop();
+    const events = lines.map((line) => this.#line(line)).filter(Boolean);
+    if (this.#rest.length + this.#held > LONGEST) throw new RangeError("an event is too long");
+    return events;
+  }
+
+  #line(line) {
+    if (line === "") return this.#dispatch();
+    const colon = line.indexOf(":");
+    if (colon === 0) return null; // a comment: the heartbeat
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
+    if (field === "data") {
+      this.#data.push(value);
+      this.#held += value.length;
+    } else if (field === "event") this.#type = value;
+    else if (field === "id" && !value.includes("\0")) this.#id = value;
+    else if (field === "retry" && /^[0-9]+$/.test(value)) this.retry = Number(value);
+    return null;
+  }
+
+  #dispatch() {
+    const event = this.#data.length
+      ? { type: this.#type || "message", data: this.#data.join("\n"), id: this.#id }
+      : null;
+    this.lastEventId = this.#id;
+    [this.#type, this.#data, this.#held] = ["", [], 0];
+    return event;
+  }
+}
+
+/**
+ * Follow the stream at `url` until `signal` aborts, reconnecting with back-off from where it broke off.
+ * `onEvent(event)`; `onState("open" | "lost" | "refused")`, after "refused" (401, 403) it is over.
+ */
+export async function follow(url, { token, onEvent, onState, signal }) {
+  const place = { lastEventId: "", retry: RETRY_MS, failures: 0 };
+  while (!signal.aborted) {
+    const line = new AbortController();
+    const hangUp = () => line.abort();
+    signal.addEventListener("abort", hangUp, { once: true });
+    try {
+      const headers = { Authorization: `Bearer ${token}`, Accept: "text/event-stream" };
+      if (place.lastEventId) headers["Last-Event-ID"] = place.lastEventId;
+      const response = await fetch(url, { headers, signal: line.signal, cache: "no-store" });
+      if (response.status === 401 || response.status === 403) return onState("refused");
+      if (!response.ok) throw new TypeError(`the event stream answered ${response.status}`);
+      onState("open");
+      await listen(response, line, place, onEvent);
+    } catch (error) {
+      // Broken lines are part of the day; a mistake in a handler is not, and must be seen.
+      const broken = error instanceof TypeError || error instanceof RangeError || error.name === "AbortError";
+      if (!broken && !signal.aborted) reportError(error);
+    } finally {
+      signal.removeEventListener("abort", hangUp);
+      line.abort();
+    }
+    if (signal.aborted) return;
+    onState("lost");
+    const pause = Math.min(RETRY_MOST_MS, place.retry * 2 ** place.failures++);
+    // Spread out, so that a restarted service does not meet all its clients in one instant.
+    await new Promise((done) => setTimeout(done, pause * (0.75 + Math.random() / 2)));
+  }
+}
+
+async function listen(response, line, place, onEvent) {
+  const parser = new EventStreamParser(place.lastEventId);
+  const reader = response.body.getReader();
+  for (;;) {
+    const silence = setTimeout(() => line.abort(), SILENCE_MS);
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence));
+    if (done) return;
+    place.failures = 0;
+    for (const event of parser.feed(value)) onEvent(event);
+    place.lastEventId = parser.lastEventId;
+    place.retry = parser.retry ?? place.retry;
+  }
+}

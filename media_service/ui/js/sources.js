@@ -1,0 +1,25 @@
+/** Which of an asset's representations a browser should play, best first. Pure. */
+
+export const HLS_TYPE = "application/vnd.apple.mpegurl";
+
+/** The MIME type with its codecs parameter (RFC 6381). */
+export const fullType = ({ media_type: type, codecs }) => (codecs ? `${type}; codecs="${codecs}"` : type);
+
+/**
+ * [{ kind: "file" | "hls" | "hls.js", url, original }] from an asset's `playback`. `canPlay(type)` is the video
+ * element's canPlayType, `mse` whether Media Source Extensions are there, `finished` whether nothing more will be made.
+ */
+export function candidates({ original, mp4, hls }, { canPlay, mse, finished }) {
+  const found = [];
+  const file = original && { kind: "file", url: original.url, original: true };
+  // QuickTime files are MP4 by another name: Chromium plays them and says that it does not.
+  const type = original && fullType(original).replace(/^video\/quicktime/, "video/mp4");
+  const claimed = Boolean(original) && Boolean(canPlay(fullType(original)) || canPlay(type));
+  if (claimed) found.push(file);
+  if (mp4) found.push({ kind: "file", url: mp4, original: false });
+  if (hls && canPlay(HLS_TYPE)) found.push({ kind: "hls", url: hls, original: false });
+  if (hls && mse) found.push({ kind: "hls.js", url: hls, original: false });
+  // The last resort: canPlayType may be too modest, and nothing better will come.
+  if (original && !claimed && finished) found.push(file);
+  return found;
+}
