@@ -1,0 +1,92 @@
+"""What every ffmpeg and ffprobe is locked into before it sees a byte of a stranger's file.
+
+Two small programs of util-linux go in front: `setpriv` (dies with its parent, gains no privileges) and `prlimit` (CPU,
+address space, files). They run in the child, so nothing has to run between fork and exec in a threaded parent. What a
+kernel limit cannot bound (time on the wall, stalls, bytes through pipes) is watched by `ffmpeg.process`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+
+import msgspec
+
+# Text formats (HLS, DASH, ffconcat, SDP) name other files and URLs, and ffmpeg follows them whatever the file is called;
+# a protocol whitelist does not stop that, because `file` must be on it. Only these containers are ever opened.
+FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+PROTOCOLS = "file,pipe,fd"
+
+MIB = 1 << 20
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one run of ffmpeg or ffprobe may take before it is ended. Each number is far above what is honest."""
+
+    cpu_seconds: float = 6 * 3600.0  # of all threads together
+    wall_seconds: float = 6 * 3600.0
+    stall_seconds: float = 60.0  # without any output or progress, while nobody holds it up
+    memory_bytes: int = 6 << 30  # address space; x264 at 4K with many threads needs 2 to 3 GiB of it
+    output_bytes: int = 64 << 30  # through all pipes together
+    max_pixels: int = 8192 * 4320  # of one picture
+    max_streams: int = 64  # tracks in the source
+
+
+PROBE_LIMITS = Limits(
+    # Honest files take 30 to 300 ms; long MPEG-TS files with late tracks a few seconds.
+    cpu_seconds=30,
+    wall_seconds=60,
+    stall_seconds=30,
+    memory_bytes=2 << 30,
+    output_bytes=16 * MIB,
+)
+
+
+def fenced(argv: Sequence[str], limits: Limits) -> list[str]:
+    """`argv` behind the fence.
+
+    Files it may write: none at all (RLIMIT_FSIZE 0; pipes are not files to that limit), so what it makes can only come
+    out of pipes that somebody reads and counts. A soft CPU limit equal to the hard one kills at once: ffmpeg catches
+    SIGXCPU and would go on finishing its output.
+    """
+    return [
+        *("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"),
+        "prlimit",
+        f"--cpu={math.ceil(limits.cpu_seconds)}",
+        f"--as={limits.memory_bytes}",
+        "--fsize=0",
+        "--nofile=64",
+        "--core=0",
+        "--",
+        *argv,
+    ]
+
+
+def environment() -> dict[str, str]:
+    """The child's whole environment: where programs are, and no secret of ours."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C",
+        "HOME": "/nonexistent",
+        "AV_LOG_FORCE_NOCOLOR": "1",
+    }
+
+
+def input_options(limits: Limits) -> dict[str, str]:
+    """Options that belong before every `-i` of ffmpeg and ffprobe, without their dashes."""
+    return {
+        "format_whitelist": FORMATS,
+        "protocol_whitelist": PROTOCOLS,
+        "max_pixels": str(limits.max_pixels),
+        "max_streams": str(limits.max_streams),
+    }
+
+
+def source_url(source_fd: int) -> str:
+    """How a child opens the descriptor it inherits.
+
+    Through /proc and not as `pipe:N`: it can seek there, which files with their index at the end need, and each child
+    has a file position of its own.
+    """
+    return f"/proc/self/fd/{source_fd}"

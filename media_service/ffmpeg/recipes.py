@@ -1,0 +1,183 @@
+"""Facts -> argv. Pure: ffmpeg-python compiles, `ffmpeg.process` runs.
+
+Times: ffmpeg counts from the start of the file's earliest track, and what comes out keeps those times: a picture that
+begins a second after the sound begins at 1 s in its own fragments too. Two flags do that, found by experiment:
+`frag_discont` makes the first fragment carry its real decode time (without it, each output silently starts at 0), and
+`avoid_negative_ts disabled` leaves the encoder's 1024 priming samples of AAC before their true place, at negative times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ffmpeg
+
+from media_service.ffmpeg.fence import Limits, input_options, source_url
+from media_service.ffmpeg.filters import picture
+from media_service.timeline.facts import Facts
+from media_service.timeline.ladder import AudioRendition, VideoRendition
+
+RECIPE_VERSION = 1  # part of the address of everything made here: raise it when the output changes
+
+VIDEO_TIMESCALE = 90_000  # ticks per second: divides by all film and video rates, and MPEG-TS's own
+KEYFRAME_SECONDS = (
+    2  # between IDR frames: what a seek may have to decode in vain at most, and a segment's least length
+)
+FRAGMENT_SECONDS = 2  # of audio
+POSTER_WIDTH = 1280  # pixels, at most
+POSTER_FRAMES = 60  # among which the most typical one is looked for
+POSTER_SECONDS = 10.0  # of film that is read for them, at most
+
+FRAGMENTED = "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets+frag_discont+skip_trailer"
+
+
+def transcode(
+    facts: Facts,
+    *,
+    source_fd: int,
+    video: tuple[VideoRendition, int] | None,
+    audio: tuple[AudioRendition, int] | None,
+    progress_fd: int,
+    limits: Limits,
+    threads: int = 0,
+    stop_seconds: float | None = None,
+) -> list[str]:
+    """argv that makes the renditions, each as fragmented MP4 into the pipe whose write end comes with it.
+
+    `stop_seconds`: nothing after this time is encoded (the source's true end and a little more, so that a lying file
+    cannot go on for ever; None: no bound). `threads` of each codec; 0: as many as there are cores. Raises ValueError when
+    asked for a track that `facts` does not have, or for nothing.
+    """
+    source = ffmpeg.input(source_url(source_fd), threads=threads, **input_options(limits))
+    outputs: list[Any] = []
+    if video is not None:
+        outputs.append(_video(source, facts, *video, threads=threads, stop_seconds=stop_seconds))
+    if audio is not None:
+        outputs.append(_audio(source, facts, *audio, stop_seconds=stop_seconds))
+    if not outputs:
+        raise ValueError("nothing to make")
+    graph = ffmpeg.merge_outputs(*outputs).global_args(
+        *("-nostdin", "-v", "error", "-nostats", "-stats_period", "0.5", "-progress", f"pipe:{progress_fd}"),
+        *("-abort_on", "empty_output"),
+    )
+    argv: list[str] = graph.compile()
+    return argv
+
+
+def _video(
+    source: Any,
+    facts: Facts,
+    rendition: VideoRendition,
+    pipe_fd: int,
+    *,
+    threads: int,
+    stop_seconds: float | None,
+) -> Any:
+    track = facts.video
+    if track is None:
+        raise ValueError("the source has no picture")
+    rate = max_bits_per_second(rendition, track.frame_rate)
+    return source[str(track.index)].output(
+        f"pipe:{pipe_fd}",
+        vf=picture(track, rendition.width, rendition.height),
+        **{
+            "c:v": "libx264",
+            "profile:v": "high",
+            "preset": "veryfast",
+            "crf": 21,
+            "threads": threads,
+            "maxrate": rate,
+            "bufsize": 2 * rate,  # two seconds of it: what a player buffers anyway
+            # Only ours: an IDR frame every two seconds of film, whatever the frame rate does, and no others.
+            "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_SECONDS})",
+            "forced-idr": 1,
+            "x264-params": "keyint=infinite:scenecut=0:open-gop=0",
+            # Variable rates keep their times, to a tick of the 90 kHz clock.
+            "fps_mode": "vfr",
+            "enc_time_base": f"1:{VIDEO_TIMESCALE}",
+            "video_track_timescale": VIDEO_TIMESCALE,
+            "colorspace": "bt709",
+            "color_primaries": "bt709",
+            "color_trc": "bt709",
+            "color_range": "tv",
+        },
+        **_common(stop_seconds),
+    )
+
+
+def _audio(
+    source: Any, facts: Facts, rendition: AudioRendition, pipe_fd: int, *, stop_seconds: float | None
+) -> Any:
+    track = facts.main_audio
+    if track is None:
+        raise ValueError("the source has no sound that can be decoded")
+    return source[str(track.index)].output(
+        f"pipe:{pipe_fd}",
+        # Holes in the sound become silence. Without it what follows a hole moves forward, against the picture.
+        af="aresample=async=1",
+        **{
+            "c:a": "aac",
+            "b:a": rendition.bits_per_second,
+            "ar": rendition.sample_rate,
+            "ac": rendition.channels,
+            "frag_duration": FRAGMENT_SECONDS * 1_000_000,  # microseconds
+        },
+        **_common(stop_seconds),
+    )
+
+
+def _common(stop_seconds: float | None) -> dict[str, Any]:
+    """What all outputs share: fragments, true times, and nothing of the source's tags (they may tell where it was shot)."""
+    return {
+        "sn": None,
+        "dn": None,
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "fflags": "+bitexact",
+        "avoid_negative_ts": "disabled",
+        "movflags": FRAGMENTED,
+        "f": "mp4",
+        **({} if stop_seconds is None else {"t": f"{stop_seconds:.6f}"}),
+    }
+
+
+def max_bits_per_second(rendition: VideoRendition, frame_rate: tuple[int, int] | None) -> int:
+    """The peak rate: 4 bits a pixel and second (8 Mbit/s at 1080p), half as much again above 30 frames per second."""
+    fast = frame_rate is not None and 31 * frame_rate[1] < frame_rate[0] <= 240 * frame_rate[1]
+    return max(400_000, rendition.width * rendition.height * (6 if fast else 4))
+
+
+def poster(
+    facts: Facts,
+    *,
+    source_fd: int,
+    at_seconds: float,
+    limits: Limits,
+    width: int = POSTER_WIDTH,
+    threads: int = 0,
+) -> list[str]:
+    """argv that writes one JPEG to standard output: the most typical frame of the seconds from `at_seconds` on.
+
+    Typical frames are not black ones, unless all are. At most `width` pixels wide, upright, square pixels. Ends with an
+    error when no frame lies at or after `at_seconds`. Raises ValueError without a picture.
+    """
+    track = facts.video
+    if track is None:
+        raise ValueError("the source has no picture")
+    source = ffmpeg.input(
+        source_url(source_fd),
+        ss=f"{max(0.0, at_seconds):.6f}",
+        t=POSTER_SECONDS,
+        threads=threads,
+        **input_options(limits),
+    )
+    across, down = track.display_size
+    scale = min(1.0, width / across)
+    size = (max(2, int(side * scale) // 2 * 2) for side in (across, down))
+    graph = source[str(track.index)].output(
+        "pipe:1",
+        vf=f"thumbnail={POSTER_FRAMES}," + picture(track, *size, full_range=True),
+        **{"frames:v": 1, "c:v": "mjpeg", "q:v": 3, "map_metadata": -1, "fflags": "+bitexact", "f": "mjpeg"},
+    )
+    argv: list[str] = graph.global_args("-nostdin", "-v", "error", "-abort_on", "empty_output").compile()
+    return argv
