@@ -51,13 +51,13 @@ class BlobWriter(Protocol):
 
     @property
     def fd(self) -> int:
-        """A descriptor that also reads, for ffmpeg's `/proc/self/fd/N`; valid until exit."""
+        """A descriptor that also reads, for ffmpeg's `/proc/self/fd/N`; valid until exit, also after the seal."""
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of `data`, which must not change meanwhile. Raises errors.StorageFull; then nothing was appended."""
 
     async def seal(self) -> None:
-        """Make the blob survive a loss of power. Nothing can be written afterwards. Raises errors.StorageFull."""
+        """Make the blob survive a loss of power. A later write raises ValueError. Raises errors.StorageFull."""
 
     def keep(self) -> None:
         """Leave the blob in place on exit although it is not sealed."""
@@ -90,7 +90,7 @@ class BlobReader(Protocol):
     ) -> None: ...
 
 
-class Blobs(Protocol):
+class BlobStore(Protocol):
     """A store of blobs. Every method that takes a key raises ValueError for one that `checked_key` refuses."""
 
     async def create(self, key: str) -> BlobWriter:

@@ -34,7 +34,7 @@ _DELETED = ".deleted-"  # starts with a dot: no key can look like it
 
 
 class LocalBlobs:
-    """A `store.blobs.Blobs` below `root`, which is made if it is absent.
+    """A `store.blobs.BlobStore` below `root`, which is made if it is absent.
 
     Files in `root` itself (a catalog, a token) are none of its business. Closes nothing: its threads end with it.
     """
@@ -46,7 +46,7 @@ class LocalBlobs:
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "blob-write")
 
     async def create(self, key: str) -> LocalBlobWriter:
-        """See `Blobs.create`."""
+        """See `BlobStore.create`."""
         path = self._path(key)
 
         def make() -> int:
@@ -62,7 +62,7 @@ class LocalBlobs:
         return LocalBlobWriter(key, path, fd, self.root, self._writers)
 
     async def open(self, key: str) -> LocalBlobReader:
-        """See `Blobs.open`."""
+        """See `BlobStore.open`."""
         path = self._path(key)
 
         def find() -> tuple[int, int]:
@@ -76,19 +76,19 @@ class LocalBlobs:
         return LocalBlobReader(key, fd, size, self._readers)
 
     async def delete(self, key: str) -> None:
-        """See `Blobs.delete`."""
+        """See `BlobStore.delete`."""
         await change(self._writers, self._path(key).unlink, missing_ok=True)
 
     async def delete_tree(self, prefix: str) -> None:
-        """See `Blobs.delete_tree`."""
+        """See `BlobStore.delete_tree`."""
         await change(self._writers, self._delete_tree, self._path(prefix))
 
     async def trees(self) -> list[str]:
-        """See `Blobs.trees`."""
+        """See `BlobStore.trees`."""
         return await change(self._writers, self._trees)
 
     def free_bytes(self) -> int:
-        """See `Blobs.free_bytes`; what the disk leaves to those who are not root."""
+        """See `BlobStore.free_bytes`; what the disk leaves to those who are not root."""
         disk = os.statvfs(self.root)
         return disk.f_bavail * disk.f_frsize
 
@@ -127,6 +127,7 @@ class LocalBlobWriter:
         self._size = 0
         self._synced = 0  # how far the periodic syncs have come
         self._closed = False
+        self._sealed = False
         self._stays = False
 
     @property
@@ -143,6 +144,8 @@ class LocalBlobWriter:
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """See `BlobWriter.write`."""
+        if self._sealed:
+            raise ValueError(f"the blob {self.key} is sealed")
         if not data:
             return
         await change(self._threads, self._append, self.fd, memoryview(data).cast("B"))
@@ -150,8 +153,7 @@ class LocalBlobWriter:
     async def seal(self) -> None:
         """See `BlobWriter.seal`."""
         await change(self._threads, self._sync_all, self.fd)
-        self._stays = True
-        self._close()
+        self._sealed = self._stays = True
 
     def keep(self) -> None:
         """See `BlobWriter.keep`."""
@@ -163,7 +165,9 @@ class LocalBlobWriter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        if not self._closed:
+            self._closed = True
+            os.close(self._fd)
         if not self._stays:
             await change(self._threads, self._path.unlink, missing_ok=True)
 
@@ -183,11 +187,6 @@ class LocalBlobWriter:
             sync_directory(directory)
             if directory == self._root:
                 return
-
-    def _close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            os.close(self._fd)
 
 
 class LocalBlobReader:

@@ -1,0 +1,96 @@
+"""The database connection: what SQLite needs to be safe and never "locked", and the schema brought up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from media_service import errors
+from media_service.store.files import sync_directory
+from media_service.store.migrations import upgrade
+
+BUSY_MILLISECONDS = 30_000  # how long to wait for another process (a backup, the command line) that writes
+_CONNECTIONS = (
+    5  # each is a thread; catalog reads take well under a millisecond, so more would only wait for the GIL
+)
+_NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})  # the latter: no room for WAL's shared memory
+
+# WAL: readers do not wait for the writer. FULL: a commit is on the disk when it returns (the default NORMAL of many builds
+# may lose the last commits with the power). Foreign keys are off in SQLite unless asked for, on each connection.
+_EACH_CONNECTION = (
+    f"PRAGMA busy_timeout={BUSY_MILLISECONDS}",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+def sqlite_url(path: Path) -> URL:
+    """The URL of an SQLite file; its directory must exist."""
+    return URL.create("sqlite+aiosqlite", database=str(path))
+
+
+@asynccontextmanager
+async def open_engine(url: str | URL) -> AsyncIterator[AsyncEngine]:
+    """An engine whose schema is up to date; its connections are closed on exit.
+
+    Raises migrations.NewerCatalog, errors.StorageFull.
+    """
+    url = make_url(url)
+    engine = create_async_engine(url, pool_size=_CONNECTIONS, max_overflow=0)
+    try:
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(engine)
+        with no_room_is_storage_full():
+            async with writing(engine).begin() as connection:
+                await connection.run_sync(upgrade)
+        if engine.dialect.name == "sqlite" and url.database:
+            # SQLite syncs its file and its log; the name of a new file is ours to sync.
+            await asyncio.to_thread(_sync_name, url.database)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def writing(engine: AsyncEngine) -> AsyncEngine:
+    """A view of `engine` whose transactions may write."""
+    return engine.execution_options(writes=True)
+
+
+@contextmanager
+def no_room_is_storage_full() -> Iterator[None]:
+    """Turn the database's "disk full" into errors.StorageFull."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorname", None) in _NO_ROOM:
+            raise errors.StorageFull("There is no room left on the disk of the catalog.") from error
+        raise
+
+
+def _sync_name(database: str) -> None:
+    sync_directory(Path(database).absolute().parent)
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself: `begin` below does
+        cursor = connection.cursor()
+        for pragma in _EACH_CONNECTION:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock at once: a transaction that reads first and then finds the lock taken fails
+        # with "database is locked" without waiting. Reads are single statements and need no transaction.
+        if connection.get_execution_options().get("writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")

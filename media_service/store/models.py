@@ -1,0 +1,96 @@
+"""The catalog's tables, for SQLite and PostgreSQL alike. The migrations make them; a test holds both equal.
+
+States are text without a CHECK: later versions add some, and SQLite rebuilds a table to change a constraint.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+# Every constraint has a name that a migration can use: databases invent different ones.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("search_text", Text, nullable=False),  # title and file name, case-folded: SQLite folds ASCII only
+    Column("extension", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error_code", Text),
+    Column("error_detail", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("facts", LargeBinary),
+    Column("duration_seconds", Float(53)),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("codecs", Text),
+    Column("browser_playable", Boolean, nullable=False),
+    Column("original_layout", LargeBinary),
+    Column("has_poster", Boolean, nullable=False),
+    Index(None, "created_at", "id"),  # the order of the list
+    Index(None, "state", "created_at", "id"),  # ... of one state; also finds the unfinished
+)
+
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("codecs", Text),
+    Column("init", LargeBinary),
+    Column("timescale", BigInteger),
+    Column("blob", Text),
+    Column("bandwidth", BigInteger),
+    Column("average_bandwidth", BigInteger),
+    Column("encoded_seconds", Float(53), nullable=False),
+    Column("layout", LargeBinary),
+    ForeignKeyConstraint(["asset_id"], ["assets.id"], ondelete="CASCADE"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("rendition", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("blob", Text, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("stop", BigInteger, nullable=False),
+    Column("payload_start", BigInteger, nullable=False),
+    Column("begin_ticks", BigInteger, nullable=False),
+    Column("duration_ticks", BigInteger, nullable=False),
+    Column("samples", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["asset_id", "rendition"], ["renditions.asset_id", "renditions.name"], ondelete="CASCADE"
+    ),
+)

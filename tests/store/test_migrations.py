@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from media_service.store import migrations
+from media_service.store.engine import open_engine, sqlite_url, writing
+from media_service.store.models import metadata
+
+POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types the module's alias loosely
+INSTALLED = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import media_service
+assert media_service.__file__.startswith(sys.argv[1]), media_service.__file__
+from media_service.store.catalog import open_catalog
+from media_service.store.engine import sqlite_url
+async def main():
+    async with open_catalog(sqlite_url(Path(sys.argv[1]) / "c.sqlite3")) as catalog:
+        await catalog.page(1)
+asyncio.run(main())
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+async def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
+    async with open_engine(sqlite_url(tmp_path / "c.sqlite3")) as engine, engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def test_head_is_the_newest_step() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.HEAD]
+
+
+def test_opening_again_changes_nothing_and_does_not_load_alembic(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys
+from pathlib import Path
+from media_service.store.engine import open_engine, sqlite_url
+async def main():
+    async with open_engine(sqlite_url(Path(sys.argv[1]))):
+        print("alembic" in sys.modules)
+asyncio.run(main())
+"""
+    path = tmp_path / "c.sqlite3"
+    argv = [sys.executable, "-c", script, str(path)]
+    first = subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    before = path.read_bytes()
+    second = subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    assert (first.stdout, second.stdout) == (b"True\n", b"False\n")
+    assert path.read_bytes() == before
+
+
+async def test_a_migration_that_breaks_leaves_nothing_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqlite_url(tmp_path / "c.sqlite3")
+
+    def half_way(connection: Connection) -> None:
+        migrations.upgrade(connection)
+        raise RuntimeError("the power went")
+
+    monkeypatch.setattr("media_service.store.engine.upgrade", half_way)
+    with pytest.raises(RuntimeError):
+        async with open_engine(url):
+            pass
+    monkeypatch.undo()
+    async with open_engine(url) as engine, engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_catalog_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "c.sqlite3")
+    async with open_engine(url) as engine, writing(engine).begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(migrations.NewerCatalog, match="'9999'"):
+        async with open_engine(url):
+            pass
+
+
+def test_two_processes_that_open_a_new_catalog_at_once_both_succeed(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys
+from pathlib import Path
+from media_service.store.catalog import open_catalog
+from media_service.store.engine import sqlite_url
+async def main():
+    sys.stdin.readline()
+    async with open_catalog(sqlite_url(Path(sys.argv[1]))) as catalog:
+        await catalog.check()
+asyncio.run(main())
+"""
+    argv = [sys.executable, "-c", script, str(tmp_path / "c.sqlite3")]
+    with (
+        subprocess.Popen(argv, stdin=subprocess.PIPE) as one,
+        subprocess.Popen(argv, stdin=subprocess.PIPE) as two,
+    ):
+        for process in (one, two):
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        assert [one.wait(60), two.wait(60)] == [0, 0]
+
+
+def test_the_tables_can_be_written_for_postgresql() -> None:
+    for table in metadata.sorted_tables:
+        sql = str(CreateTable(table).compile(dialect=POSTGRESQL))
+        assert "BYTEA" in sql
+        assert "CHECK" not in sql
+
+
+def test_the_migrations_run_from_wherever_the_package_lies(tmp_path: Path) -> None:
+    site = tmp_path / "50% site"
+    shutil.copytree(
+        ROOT / "media_service", site / "media_service", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    subprocess.run([sys.executable, "-c", INSTALLED, str(site)], check=True, cwd=tmp_path, timeout=60)
+
+
+def test_the_wheel_holds_the_migrations(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="hatchling is not installed")
+    argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    subprocess.run(
+        [sys.executable, "-c", INSTALLED, str(tmp_path / "site")], check=True, cwd=tmp_path, timeout=60
+    )
