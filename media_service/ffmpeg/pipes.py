@@ -130,6 +130,27 @@ class Pipe:
         self.close()
 
 
+class Drain:
+    """Reads a pipe to its end whenever bytes come, without a task of its own."""
+
+    def __init__(self, pipe: Pipe, take: Callable[[bytes], None]) -> None:
+        """From now on, `take` is called with what comes out of `pipe`."""
+        self._pipe = pipe
+        self._take = take
+        pipe.watch(self.read)
+
+    def read(self) -> None:
+        """Take what is there, at most 256 KiB, so that a talkative child does not hold the loop."""
+        if chunk := self._pipe.read_now():
+            self._take(chunk)
+
+    def finish(self) -> None:
+        """Take what is left, then close. Whoever else still holds the other end is not waited for."""
+        while chunk := self._pipe.read_now():
+            self._take(chunk)
+        self._pipe.close()
+
+
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

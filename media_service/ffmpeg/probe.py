@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 
 from media_service import errors
+from media_service.ffmpeg.containers import container_of
 from media_service.ffmpeg.fence import PROBE_LIMITS, Limits, input_options, source_url
 from media_service.ffmpeg.pipes import Pipe
 from media_service.ffmpeg.process import start
-from media_service.ffmpeg.reading import Report, container_of, facts_of, parse_report
+from media_service.ffmpeg.reading import Report, facts_of, parse_report
 from media_service.ffmpeg.scanning import scan
 from media_service.timeline.facts import Facts
 
 __all__ = ["probe", "scan"]
 
 FIRST_PACKETS = 64  # looked at for marks of encryption: enough to meet every track of an interleaved file
+MOST_PIXELS = 2**31 - 1  # ffmpeg's own bound of the option
 HEAD_BYTES = 4096  # of the file, by which a damaged container is told from something else
 
 _decoders: frozenset[str] | None = None  # asked of the installed ffmpeg once; it does not change while we run
@@ -49,7 +51,18 @@ async def probe(fd: int, limits: Limits, *, max_duration_seconds: float) -> Fact
 
 async def _report(fd: int, limits: Limits, container: str | None) -> Report:
     """ffprobe's answer, parsed. Its exit status does not count: what counts is whether it opened a container."""
-    options = input_options(limits) | {"max_streams": "1000"}  # so that too many can be counted and named
+    report = await _ask(fd, limits.max_pixels)
+    if report is None and container is not None:
+        # Perhaps only too large to open: then its size can be named. PROBE_LIMITS bound what this costs.
+        report = await _ask(fd, MOST_PIXELS)
+    if report is None:
+        raise _unreadable(container)
+    return report
+
+
+async def _ask(fd: int, max_pixels: int) -> Report | None:
+    # So many streams that too many can be counted and named; ffprobe itself stops at a thousand.
+    options = input_options(Limits(max_pixels=max_pixels, max_streams=1000))
     argv = [
         *("ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_packets"),
         *("-show_entries", "packet=stream_index:packet_side_data=side_data_type"),
@@ -57,9 +70,9 @@ async def _report(fd: int, limits: Limits, container: str | None) -> Report:
         *(part for name, value in options.items() for part in (f"-{name}", value)),
         source_url(fd),
     ]
+    answer = b""
     with Pipe() as stdout:
         try:
-            answer = b""
             async with start(argv, limits=PROBE_LIMITS, pass_fds=(fd,), stdout=stdout):
                 answer = await stdout.read_all()
         except (errors.TranscodeTooLong, errors.TranscodeStalled) as error:
@@ -67,9 +80,7 @@ async def _report(fd: int, limits: Limits, container: str | None) -> Report:
         except errors.TranscodeFailed:
             pass  # status 1: half an answer may still be one
     report = parse_report(answer)
-    if report is None or not report.format.format_name:
-        raise _unreadable(container)
-    return report
+    return report if report is not None and report.format.format_name else None
 
 
 def _unreadable(container: str | None) -> errors.MediaRejected:

@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager, suppress
 
 from media_service import errors
 from media_service.ffmpeg.fence import Limits, environment, fenced
-from media_service.ffmpeg.pipes import Pipe
+from media_service.ffmpeg.pipes import Drain, Pipe
 from media_service.ffmpeg.progress import Progress, ProgressParser
 
 STDERR_BYTES = 8 << 10  # the end of it says why it failed; a hostile file can make ffmpeg write gigabytes
@@ -61,9 +61,9 @@ class Process:
         self._started = self._alive_at = self._loop.time()
         self._pidfd = pidfd
         self._loop.add_reader(self._pidfd, self._reap)
-        self._drains = [_Drain(stderr, self._said)]
+        self._drains = [Drain(stderr, self._said)]
         if progress is not None:
-            self._drains.append(_Drain(progress, self._reported))
+            self._drains.append(Drain(progress, self._reported))
         for pipe in outputs:
             pipe.on_read = self._read
         self._timer = self._loop.call_later(WATCH_SECONDS, self._watch)
@@ -162,26 +162,6 @@ class Process:
         if self._verdict is None:
             self._verdict = verdict
             self.kill()
-
-
-class _Drain:
-    """Reads a pipe to its end whenever bytes come, without a task of its own."""
-
-    def __init__(self, pipe: Pipe, take: Callable[[bytes], None]) -> None:
-        self._pipe = pipe
-        self._take = take
-        pipe.watch(self.read)
-
-    def read(self) -> None:
-        """Take what is there, at most 256 KiB, so that a talkative child does not hold the loop."""
-        if chunk := self._pipe.read_now():
-            self._take(chunk)
-
-    def finish(self) -> None:
-        """Take what is left, then close. Whoever else still holds the other end is not waited for."""
-        while chunk := self._pipe.read_now():
-            self._take(chunk)
-        self._pipe.close()
 
 
 @asynccontextmanager
