@@ -90,7 +90,7 @@ class BlobReader(Protocol):
     ) -> None: ...
 
 
-class Blobs(Protocol):
+class BlobStore(Protocol):
     """A store of blobs. Every method that takes a key raises ValueError for one that `checked_key` refuses."""
 
     async def create(self, key: str) -> BlobWriter:

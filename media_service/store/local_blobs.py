@@ -34,7 +34,7 @@ _DELETED = ".deleted-"  # starts with a dot: no key can look like it
 
 
 class LocalBlobs:
-    """A `store.blobs.Blobs` below `root`, which is made if it is absent.
+    """A `store.blobs.BlobStore` below `root`, which is made if it is absent.
 
     Files in `root` itself (a catalog, a token) are none of its business. Closes nothing: its threads end with it.
     """
@@ -46,7 +46,7 @@ class LocalBlobs:
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "blob-write")
 
     async def create(self, key: str) -> LocalBlobWriter:
-        """See `Blobs.create`."""
+        """See `BlobStore.create`."""
         path = self._path(key)
 
         def make() -> int:
@@ -62,7 +62,7 @@ class LocalBlobs:
         return LocalBlobWriter(key, path, fd, self.root, self._writers)
 
     async def open(self, key: str) -> LocalBlobReader:
-        """See `Blobs.open`."""
+        """See `BlobStore.open`."""
         path = self._path(key)
 
         def find() -> tuple[int, int]:
@@ -76,19 +76,19 @@ class LocalBlobs:
         return LocalBlobReader(key, fd, size, self._readers)
 
     async def delete(self, key: str) -> None:
-        """See `Blobs.delete`."""
+        """See `BlobStore.delete`."""
         await change(self._writers, self._path(key).unlink, missing_ok=True)
 
     async def delete_tree(self, prefix: str) -> None:
-        """See `Blobs.delete_tree`."""
+        """See `BlobStore.delete_tree`."""
         await change(self._writers, self._delete_tree, self._path(prefix))
 
     async def trees(self) -> list[str]:
-        """See `Blobs.trees`."""
+        """See `BlobStore.trees`."""
         return await change(self._writers, self._trees)
 
     def free_bytes(self) -> int:
-        """See `Blobs.free_bytes`; what the disk leaves to those who are not root."""
+        """See `BlobStore.free_bytes`; what the disk leaves to those who are not root."""
         disk = os.statvfs(self.root)
         return disk.f_bavail * disk.f_frsize
 

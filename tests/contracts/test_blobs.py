@@ -10,28 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_service import errors
-from media_service.store.blobs import BlobCut, BlobExists, Blobs, checked_key
+from media_service.store.blobs import BlobCut, BlobExists, BlobStore, checked_key
 from media_service.store.local_blobs import LocalBlobs
 
 
 @pytest.fixture(params=["local"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     assert request.param == "local"
     return LocalBlobs(tmp_path / "blobs")
 
 
-async def put(blobs: Blobs, key: str, data: bytes) -> None:
+async def put(blobs: BlobStore, key: str, data: bytes) -> None:
     async with await blobs.create(key) as writer:
         await writer.write(data)
         await writer.seal()
 
 
-async def get(blobs: Blobs, key: str) -> bytes:
+async def get(blobs: BlobStore, key: str) -> bytes:
     async with await blobs.open(key) as reader:
         return bytes(await reader.read(0, reader.size))
 
 
-async def test_what_was_sealed_is_read_back(blobs: Blobs) -> None:
+async def test_what_was_sealed_is_read_back(blobs: BlobStore) -> None:
     async with await blobs.create("asset/original.mp4") as writer:
         await writer.write(b"one ")
         await writer.write(bytearray(b"two "))
@@ -46,7 +46,7 @@ async def test_what_was_sealed_is_read_back(blobs: Blobs) -> None:
         assert bytes(await reader.read(5, 5)) == b""
 
 
-async def test_a_blob_that_was_not_sealed_is_gone_on_exit(blobs: Blobs) -> None:
+async def test_a_blob_that_was_not_sealed_is_gone_on_exit(blobs: BlobStore) -> None:
     async with await blobs.create("asset/original.mp4") as writer:
         await writer.write(b"half")
     with pytest.raises(errors.NotFound):
@@ -54,7 +54,7 @@ async def test_a_blob_that_was_not_sealed_is_gone_on_exit(blobs: Blobs) -> None:
     await put(blobs, "asset/original.mp4", b"the key is free again")
 
 
-async def test_an_error_or_a_cancellation_removes_the_growing_blob(blobs: Blobs) -> None:
+async def test_an_error_or_a_cancellation_removes_the_growing_blob(blobs: BlobStore) -> None:
     async def failing() -> None:
         async with await blobs.create("asset/a") as writer:
             await writer.write(b"half")
@@ -80,14 +80,14 @@ async def test_an_error_or_a_cancellation_removes_the_growing_blob(blobs: Blobs)
             await blobs.open(key)
 
 
-async def test_a_blob_that_is_kept_stays_unsealed(blobs: Blobs) -> None:
+async def test_a_blob_that_is_kept_stays_unsealed(blobs: BlobStore) -> None:
     async with await blobs.create("asset/720p.m4s") as writer:
         await writer.write(b"as far as it came")
         writer.keep()
     assert await get(blobs, "asset/720p.m4s") == b"as far as it came"
 
 
-async def test_readers_see_a_blob_grow(blobs: Blobs) -> None:
+async def test_readers_see_a_blob_grow(blobs: BlobStore) -> None:
     async with await blobs.create("asset/720p.m4s") as writer:
         await writer.write(b"first")
         async with await blobs.open("asset/720p.m4s") as reader:
@@ -98,7 +98,7 @@ async def test_readers_see_a_blob_grow(blobs: Blobs) -> None:
                 await reader.read(5, writer.size + 1)
 
 
-async def test_a_blob_that_is_too_short_says_so(blobs: Blobs) -> None:
+async def test_a_blob_that_is_too_short_says_so(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"12345")
     async with await blobs.open("asset/a") as reader:
         for start, stop in ((0, 6), (4, 6), (5, 6), (100, 200)):
@@ -107,14 +107,14 @@ async def test_a_blob_that_is_too_short_says_so(blobs: Blobs) -> None:
         assert bytes(await reader.read(0, 5)) == b"12345"
 
 
-async def test_a_key_is_used_once(blobs: Blobs) -> None:
+async def test_a_key_is_used_once(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"first")
     with pytest.raises(BlobExists):
         await blobs.create("asset/a")
     assert await get(blobs, "asset/a") == b"first"
 
 
-async def test_of_many_creators_of_a_key_one_wins(blobs: Blobs) -> None:
+async def test_of_many_creators_of_a_key_one_wins(blobs: BlobStore) -> None:
     async def attempt(number: int) -> int | None:
         try:
             async with await blobs.create("asset/a") as writer:
@@ -129,7 +129,7 @@ async def test_of_many_creators_of_a_key_one_wins(blobs: Blobs) -> None:
     assert await get(blobs, "asset/a") == b"%d" % winners[0]
 
 
-async def test_an_open_reader_outlives_the_deletion(blobs: Blobs) -> None:
+async def test_an_open_reader_outlives_the_deletion(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"old version")
     async with await blobs.open("asset/a") as reader:
         await blobs.delete("asset/a")
@@ -138,7 +138,7 @@ async def test_an_open_reader_outlives_the_deletion(blobs: Blobs) -> None:
     assert await get(blobs, "asset/a") == b"NEW"
 
 
-async def test_deleting_is_idempotent(blobs: Blobs) -> None:
+async def test_deleting_is_idempotent(blobs: BlobStore) -> None:
     await blobs.delete("asset/absent")
     await blobs.delete_tree("absent")
     await put(blobs, "asset/a", b"x")
@@ -148,7 +148,7 @@ async def test_deleting_is_idempotent(blobs: Blobs) -> None:
         await blobs.open("asset/a")
 
 
-async def test_a_tree_goes_as_a_whole_and_alone(blobs: Blobs) -> None:
+async def test_a_tree_goes_as_a_whole_and_alone(blobs: BlobStore) -> None:
     for key in ("one/original.mp4", "one/renditions/720p.m4s", "two/original.mp4"):
         await put(blobs, key, key.encode())
     assert await blobs.trees() == ["one", "two"]
@@ -160,7 +160,7 @@ async def test_a_tree_goes_as_a_whole_and_alone(blobs: Blobs) -> None:
     assert await get(blobs, "two/original.mp4") == b"two/original.mp4"
 
 
-async def test_a_writer_whose_tree_was_deleted_ends_quietly(blobs: Blobs) -> None:
+async def test_a_writer_whose_tree_was_deleted_ends_quietly(blobs: BlobStore) -> None:
     async with await blobs.create("asset/a") as writer:
         await writer.write(b"x")
         await blobs.delete_tree("asset")
@@ -168,7 +168,7 @@ async def test_a_writer_whose_tree_was_deleted_ends_quietly(blobs: Blobs) -> Non
     assert await blobs.trees() == []
 
 
-async def test_nothing_is_written_after_the_seal(blobs: Blobs) -> None:
+async def test_nothing_is_written_after_the_seal(blobs: BlobStore) -> None:
     async with await blobs.create("asset/a") as writer:
         await writer.write(b"x")
         await writer.seal()
@@ -181,7 +181,7 @@ async def test_nothing_is_written_after_the_seal(blobs: Blobs) -> None:
     assert await get(blobs, "asset/a") == b"x"
 
 
-async def test_a_reader_cannot_be_used_after_its_exit(blobs: Blobs) -> None:
+async def test_a_reader_cannot_be_used_after_its_exit(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"x")
     async with await blobs.open("asset/a") as reader:
         pass
@@ -189,7 +189,7 @@ async def test_a_reader_cannot_be_used_after_its_exit(blobs: Blobs) -> None:
         await reader.read(0, 1)
 
 
-async def test_what_was_read_does_not_change_with_the_next_read(blobs: Blobs) -> None:
+async def test_what_was_read_does_not_change_with_the_next_read(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"aaaabbbb")
     async with await blobs.open("asset/a") as reader:
         first = await reader.read(0, 4)
@@ -198,7 +198,7 @@ async def test_what_was_read_does_not_change_with_the_next_read(blobs: Blobs) ->
     assert (bytes(first), bytes(second)) == (b"aaaa", b"bbbb")
 
 
-async def test_there_is_room(blobs: Blobs) -> None:
+async def test_there_is_room(blobs: BlobStore) -> None:
     assert blobs.free_bytes() > 0
 
 
@@ -224,7 +224,7 @@ async def test_there_is_room(blobs: Blobs) -> None:
         "/".join("abcdefghi"),
     ],
 )
-async def test_a_key_that_is_not_safe_is_refused_everywhere(blobs: Blobs, key: str) -> None:
+async def test_a_key_that_is_not_safe_is_refused_everywhere(blobs: BlobStore, key: str) -> None:
     for call in (blobs.create, blobs.open, blobs.delete, blobs.delete_tree):
         with pytest.raises(ValueError, match="not a blob key"):
             await call(key)
