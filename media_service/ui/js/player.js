@@ -38,7 +38,7 @@ export class Player {
     this.#asset = asset;
     this.#left = candidates(asset.playback, {
       canPlay: (type) => this.#video.canPlayType(type),
-      mse: Boolean(globalThis.ManagedMediaSource ?? globalThis.MediaSource),
+      mse: (globalThis.ManagedMediaSource && "managed") || (globalThis.MediaSource && "plain") || "none",
       finished: asset.state === "ready" || asset.state === "failed",
     });
     return this.#next(at, false);

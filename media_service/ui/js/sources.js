@@ -7,7 +7,7 @@ export const fullType = ({ media_type: type, codecs }) => (codecs ? `${type}; co
 
 /**
  * [{ kind: "file" | "hls" | "hls.js", url, original }] from an asset's `playback`. `canPlay(type)` is the video
- * element's canPlayType, `mse` whether Media Source Extensions are there, `finished` whether nothing more will be made.
+ * element's canPlayType; `mse`: "none", "plain" or "managed" Media Source Extensions; `finished`: nothing more is made.
  */
 export function candidates({ original, mp4, hls }, { canPlay, mse, finished }) {
   const found = [];
@@ -17,8 +17,11 @@ export function candidates({ original, mp4, hls }, { canPlay, mse, finished }) {
   const claimed = Boolean(original) && Boolean(canPlay(fullType(original)) || canPlay(type));
   if (claimed) found.push(file);
   if (mp4) found.push({ kind: "file", url: mp4, original: false });
-  if (hls && canPlay(HLS_TYPE)) found.push({ kind: "hls", url: hls, original: false });
-  if (hls && mse) found.push({ kind: "hls.js", url: hls, original: false });
+  const native = hls && canPlay(HLS_TYPE) ? [{ kind: "hls", url: hls, original: false }] : [];
+  const script = hls && mse !== "none" ? [{ kind: "hls.js", url: hls, original: false }] : [];
+  // Safari (the one with managed MSE) plays HLS best by itself. Chromium has lately learnt it too, but cannot seek in a
+  // playlist that still grows: its duration is infinite and nothing of it seekable.
+  found.push(...(mse === "managed" ? [...native, ...script] : [...script, ...native]));
   // The last resort: canPlayType may be too modest, and nothing better will come.
   if (original && !claimed && finished) found.push(file);
   return found;
