@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from tests.support.films import Films
 from tests.support.leaks import leaves_nothing_behind, pytest_runtest_call
@@ -19,8 +20,9 @@ __all__ = ["leaves_nothing_behind", "pytest_runtest_call"]  # pytest finds fixtu
 
 
 def pytest_configure() -> None:
-    """A process whose parent died becomes ours: what a killed service leaves behind is seen."""
-    adopt_orphans()
+    """Make what leaks visible, and what is no leak not look like one."""
+    adopt_orphans()  # a process whose parent died becomes ours: what a killed service leaves behind is seen
+    uvloop.new_event_loop().close()  # libuv opens a pipe at its first use and keeps it as long as the process lives
 
 
 @pytest.fixture(scope="session")
