@@ -21,7 +21,7 @@ STATE = "asset"  # the event whose data is a whole state, so that a later one re
 
 
 class Event(NamedTuple):
-    """Something that happened to an asset. `data` is what goes out to clients, encoded."""
+    """Something that happened to an asset. `data` is for the subscribers, opaque here."""
 
     number: int
     event: str
@@ -41,8 +41,8 @@ class Events:
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
-    def publish(self, event: str, asset_id: str, data: bytes) -> None:
-        """Tell all subscribers; never blocks, and does nothing once closed."""
+    def publish(self, event: str, asset_id: str, data: bytes = b"") -> None:
+        """Tell all subscribers; never blocks, and does nothing once closed. No `data`: they look the state up."""
         if self._closed:
             return
         self._number += 1
