@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import msgspec
 
 from media_service.timeline.facts import Facts
 
 TALLEST = 1080  # pixels on the short side: what phones, laptops and televisions all decode in hardware
+LONGEST = 4096  # pixels on the long side: hardware decoders of H.264 end there
 AUDIO_BITS_PER_SECOND = 128_000  # AAC-LC stereo is transparent to most ears there
 AUDIO_SAMPLE_RATE = 48_000  # Hz: every player and every encoder takes it; one rate keeps joins exact
 
@@ -29,15 +32,24 @@ class AudioRendition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def video_rendition(facts: Facts) -> VideoRendition | None:
-    """The picture at the source's size, at most 1080 on its short side; None without a video track."""
+    """The picture at the source's size, at most 1080 x 4096 whichever way it stands; None without a video track."""
     if facts.video is None:
         return None
-    width, height = facts.video.display_size
-    short = min(width, height)
-    scale = min(1.0, TALLEST / short)
-    # 4:2:0 halves both sides, so both must be even; round down, because up would be upscaling. Two is the least.
-    width, height = (max(2, int(side * scale) // 2 * 2) for side in (width, height))
+    sides = facts.video.display_size
+    # In whole numbers: 1080.0 / short * short may fall just below 1080, and the even number below that is 1078.
+    limit = min((1, 1), (TALLEST, min(sides)), (LONGEST, max(sides)), key=lambda ratio: Fraction(*ratio))
+    width, height = (_even(side * limit[0], limit[1]) for side in sides)
     return VideoRendition(name=f"{min(width, height)}p", width=width, height=height)
+
+
+def _even(side: int, divisor: int) -> int:
+    """`side / divisor` as the nearest even number, but not above it when nothing was divided: that would be upscaling.
+
+    4:2:0 halves both sides, so both must be even. Two is the least.
+    """
+    if divisor == 1:
+        return max(2, side // 2 * 2)
+    return max(2, (side + divisor) // (2 * divisor) * 2)
 
 
 def audio_rendition(facts: Facts) -> AudioRendition | None:
