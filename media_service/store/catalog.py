@@ -1,24 +1,19 @@
-"""The catalog: assets, renditions and segments in a SQL database. A change that returned survives a loss of power.
-
-Whatever was begun runs to its end, also when its caller is cancelled meanwhile: a viewer's leaving never tears a
-connection out of the pool, and whether a change happened does not depend on the millisecond.
-"""
+"""The catalog: assets, renditions and segments in a SQL database. A change that returned survives a loss of power."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import time
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from msgspec.structs import asdict
-from sqlalchemy import URL, Executable, RowMapping, delete, insert, select, text, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import URL, RowMapping, delete, insert, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service import errors
-from media_service.store.disk import to_its_end
-from media_service.store.engine import no_room_is_storage_full, open_engine, writing
+from media_service.store.database import Database
+from media_service.store.engine import open_engine
 from media_service.store.listing import Position, folded
 from media_service.store.models import assets, renditions, segments
 from media_service.store.records import (
@@ -29,8 +24,6 @@ from media_service.store.records import (
     RenditionChanges,
     Segment,
 )
-
-T = TypeVar("T")
 
 _ASSET = [column for column in assets.c if column.name != "search_text"]
 _SEGMENT_WITHOUT_SAMPLES = [column for column in segments.c if column.name != "samples"]
@@ -43,23 +36,19 @@ async def open_catalog(url: str | URL) -> AsyncIterator[Catalog]:
     Raises migrations.NewerCatalog, errors.StorageFull.
     """
     async with open_engine(url) as engine:
-        catalog = Catalog(engine)
+        database = Database(engine)
         try:
-            yield catalog
+            yield Catalog(database)
         finally:
-            await catalog.finish()
+            await database.finish()
 
 
 class Catalog:
     """Every method may raise errors.StorageFull when it writes, and NotFound for a record that must exist."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._writing_engine = writing(engine)
-        # One writer at a time, in the order of asking; SQLite's own waiting is by polling and unfair.
-        self._one_writer = asyncio.Lock()
-        self._running: set[asyncio.Task[Any]] = set()
-        self._closed = False
+    def __init__(self, database: Database) -> None:
+        self._read = database.read
+        self._write = database.write
 
     async def check(self) -> None:
         """Raise unless the database answers."""
@@ -225,41 +214,6 @@ class Catalog:
             segments.c.number == number,
         )
         return Segment(**_only(await self._read(query), "segment"))
-
-    # --- how ------------------------------------------------------------------------------------------------------
-
-    async def finish(self) -> None:
-        """Refuse new calls and wait for those that run."""
-        self._closed = True
-        if self._running:
-            await asyncio.wait(self._running)
-
-    async def _read(self, query: Executable) -> Sequence[RowMapping]:
-        async def read() -> Sequence[RowMapping]:
-            async with self._engine.connect() as connection:
-                return (await connection.execute(query)).mappings().all()
-
-        try:
-            return await self._run(read())
-        except (UnicodeEncodeError, OverflowError):
-            return []  # lone surrogates, numbers over 64 bits: what cannot be stored is not there
-
-    async def _write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async def write() -> T:
-            async with self._one_writer, self._writing_engine.begin() as connection:
-                return await change(connection)
-
-        return await self._run(write())
-
-    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            work.close()
-            raise RuntimeError("the catalog is closed")
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        with no_room_is_storage_full():
-            return await to_its_end(task)
 
 
 def _only(rows: Sequence[RowMapping], what: str) -> dict[str, Any]:

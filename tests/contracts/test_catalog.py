@@ -295,8 +295,10 @@ async def test_segments_are_added_all_or_none(catalog: Catalog) -> None:
     assert (await catalog.renditions("one"))[0].encoded_seconds == 2.0
 
 
-async def test_a_catalog_answers_while_it_is_open(catalog: Catalog) -> None:
-    await catalog.check()
-    await catalog.finish()
+async def test_a_catalog_answers_while_it_is_open(tmp_path: Path) -> None:
+    async with open_catalog(sqlite_url(tmp_path / "catalog.sqlite3")) as catalog:
+        await catalog.check()
     with pytest.raises(RuntimeError, match="closed"):
         await catalog.check()
+    with pytest.raises(RuntimeError, match="closed"):
+        await catalog.add_asset(asset())

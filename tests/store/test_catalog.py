@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
+from media_service.store.database import Database
 from media_service.store.engine import open_engine, sqlite_url
 from media_service.store.records import Rendition
 from tests.contracts.test_catalog import asset, segment
@@ -135,7 +136,7 @@ async def test_closing_waits_for_what_runs(tmp_path: Path) -> None:
 async def test_a_full_disk_is_storage_full_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite3"
     async with open_engine(sqlite_url(path)) as engine:
-        catalog = Catalog(engine)
+        catalog = Catalog(Database(engine))
         await catalog.add_asset(asset())
         await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
         await engine.dispose()
@@ -169,9 +170,10 @@ async def main():
                 await writer.seal()
             if name == "one":
                 await catalog.add_asset(asset(name))
-        async with catalog._writing_engine.begin() as connection:
+        async def die(connection):
             await connection.execute(text("UPDATE assets SET title = 'half'"))
             os.kill(os.getpid(), signal.SIGKILL)
+        await catalog._write(die)
 asyncio.run(main())
 """
     ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, timeout=60)

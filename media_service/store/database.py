@@ -1,0 +1,68 @@
+"""Reads and changes on an engine, each whole.
+
+Whatever was begun runs to its end, also when its caller is cancelled meanwhile: a viewer's leaving never tears a
+connection out of the pool, and whether a change happened does not depend on the millisecond.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable, RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from media_service.store.disk import to_its_end
+from media_service.store.engine import no_room_is_storage_full, writing
+
+T = TypeVar("T")
+
+
+class Database:
+    """Calls on `engine`, which `finish` waits for. Every call may raise errors.StorageFull."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writing_engine = writing(engine)
+        # One writer at a time, in the order of asking; SQLite's own waiting is by polling and unfair.
+        self._one_writer = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def read(self, query: Executable) -> Sequence[RowMapping]:
+        """The rows that a single statement finds."""
+
+        async def call() -> Sequence[RowMapping]:
+            async with self._engine.connect() as connection:
+                return (await connection.execute(query)).mappings().all()
+
+        try:
+            return await self._run(call())
+        except (UnicodeEncodeError, OverflowError):
+            return []  # lone surrogates, numbers over 64 bits: what cannot be stored is not there
+
+    async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `change` on a connection in a transaction of its own: all of it happens, or nothing."""
+
+        async def call() -> T:
+            async with self._one_writer, self._writing_engine.begin() as connection:
+                return await change(connection)
+
+        return await self._run(call())
+
+    async def finish(self) -> None:
+        """Refuse new calls (RuntimeError) and wait for those that run."""
+        self._closed = True
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise RuntimeError("the catalog is closed")
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        with no_room_is_storage_full():
+            return await to_its_end(task)
