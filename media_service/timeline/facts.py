@@ -10,6 +10,8 @@ from fractions import Fraction
 
 import msgspec
 
+from media_service.timeline.packets import Packets
+
 
 class VideoFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The video track that is shown."""
@@ -74,6 +76,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     video: VideoFacts | None = None
     audio: tuple[AudioFacts, ...] = ()
     subtitles: tuple[str, ...] = ()  # codecs of the text and image subtitle tracks
+    packets: Packets = Packets()  # empty until the asset is indexed
 
     @property
     def main_audio(self) -> AudioFacts | None:

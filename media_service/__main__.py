@@ -1,0 +1,52 @@
+"""The command line: `python -m media_service serve`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+from media_service import __version__
+from media_service.app import create_app
+from media_service.server.listener import Listener
+from media_service.settings import InvalidSettings, load, unknown
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Upload a video; seek anywhere in it, at once, exactly, on any player."""
+
+
+@main.command()
+def serve() -> None:
+    """Start the server. All settings are environment variables (docs/settings.md)."""
+    try:
+        settings = load(os.environ)
+    except InvalidSettings as error:
+        raise click.ClickException(str(error)) from None
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    # Alembic tells at each start what it is made of.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in unknown(os.environ):
+        logging.warning("%s is not a setting of this version and does nothing", name)
+    app = create_app(settings)
+    listener = Listener(
+        app,
+        host=settings.host,
+        port=settings.port,
+        shutdown_seconds=settings.shutdown_seconds,
+        # Looked up when it is called: the lifespan puts it there.
+        on_stopping=lambda: app.state.events.close(),  # noqa: PLW0108
+    )
+    listener.run()
+
+
+if __name__ == "__main__":
+    main()

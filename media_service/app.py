@@ -1,0 +1,169 @@
+"""The composition root: the only module that knows all the others. Settings end here and go on as plain values."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
+
+from media_service import __version__
+from media_service.errors import MediaServiceError
+from media_service.ffmpeg.fence import Limits
+from media_service.ingest.intake import Intake
+from media_service.ingest.pipeline import Admission
+from media_service.memory.budget import Budget
+from media_service.playback.library import Library
+from media_service.settings import Settings
+from media_service.store.catalog import open_catalog
+from media_service.store.local_blobs import LocalBlobs
+from media_service.web import assets, events, media, operations, pages
+from media_service.web.problems import on_bug, on_framework_error, on_own_error
+from media_service.work.events import Events
+from media_service.work.indexing import Indexer
+from media_service.work.tasks import Tasks
+from media_service.work.transcoding import Transcoder
+
+log = logging.getLogger(__name__)
+
+TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
+PROVIDED = ("admission", "blobs", "catalog", "events", "idle_seconds", "intake", "library", "tasks")
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The service as an ASGI application; what it holds is opened and closed by its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _open(settings, app.state, stack)
+            yield
+
+    return Litestar(
+        route_handlers=[
+            *assets.HANDLERS,
+            *events.HANDLERS,
+            *media.HANDLERS,
+            *operations.HANDLERS,
+            *pages.HANDLERS,
+        ],
+        lifespan=[lifespan],
+        dependencies={name: Provide(_from_state(name), sync_to_thread=False) for name in PROVIDED},
+        exception_handlers={
+            MediaServiceError: on_own_error,
+            HTTPException: on_framework_error,
+            Exception: on_bug,
+        },
+        openapi_config=_openapi(),
+        logging_config=None,
+        # JSON bodies only; the upload routes set their own limit.
+        request_max_body_size=1 << 20,
+    )
+
+
+def _from_state(name: str) -> Any:
+    def provide(state: State) -> Any:
+        return state[name]
+
+    return provide
+
+
+async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None:
+    data = settings.data_dir
+    data.mkdir(parents=True, exist_ok=True)
+    limits = Limits(
+        memory_bytes=settings.transcode_memory_bytes,
+        max_pixels=settings.max_pixels,
+        max_streams=settings.max_streams,
+    )
+    blobs = LocalBlobs(data / "blobs")
+    catalog = await stack.enter_async_context(open_catalog(f"sqlite+aiosqlite:///{data / 'catalog.sqlite3'}"))
+    news = Events()
+    stack.callback(news.close)
+    tasks = await stack.enter_async_context(
+        Tasks(
+            catalog=catalog,
+            blobs=blobs,
+            events=news,
+            indexer=Indexer(
+                catalog=catalog,
+                blobs=blobs,
+                events=news,
+                limits=limits,
+                max_duration_seconds=settings.max_duration_seconds,
+            ),
+            transcoder=Transcoder(
+                catalog=catalog, blobs=blobs, events=news, limits=limits, threads=settings.transcode_threads
+            ),
+            transcode_workers=settings.transcode_workers,
+        )
+    )
+    state.admin_token = settings.admin_token or _kept_token(data / TOKEN_FILE)
+    state.blobs = blobs
+    state.catalog = catalog
+    state.events = news
+    state.idle_seconds = settings.upload_idle_seconds
+    state.intake = Intake(
+        budget=Budget(settings.upload_memory_bytes), blobs=blobs, max_bytes=settings.max_upload_bytes
+    )
+    state.admission = Admission(
+        catalog=catalog,
+        limits=limits,
+        max_duration_seconds=settings.max_duration_seconds,
+        submit=tasks.submit,
+    )
+    state.library = Library(catalog, blobs)
+    state.tasks = tasks
+    await tasks.resume()
+
+
+def _kept_token(path: Path) -> str:
+    """The token of the first start, made then and printed once; only the service's own user can read the file."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(24)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token + "\n")
+        print(f"admin token: {token} (kept in {path})", flush=True)
+        return token
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="media_service",
+        version=__version__,
+        description="Upload a video; seek anywhere in it, at once, exactly, on any player.",
+        path="/schema",
+        # Everything from our own origin: the page works without internet.
+        render_plugins=[
+            SwaggerRenderPlugin(
+                js_url="/ui/vendor/swagger-ui/swagger-ui-bundle.js",
+                css_url="/ui/vendor/swagger-ui/swagger-ui.css",
+                standalone_preset_js_url="/ui/vendor/swagger-ui/swagger-ui-standalone-preset.js",
+                favicon="<link rel='icon' href='/ui/icon.svg'>",
+                path="/",
+            )
+        ],
+        components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+        security=[{"key": []}],
+        servers=[Server(url="/")],
+        tags=[
+            Tag("assets", "Upload, list, look at, rename, delete"),
+            Tag("events", "What changes, as it changes"),
+            Tag("playback", "What players fetch; no key needed"),
+            Tag("operations", "For probes"),
+        ],
+    )

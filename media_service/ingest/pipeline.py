@@ -1,0 +1,64 @@
+"""From received bytes to an acknowledged asset: probe, keep, tell.
+
+The order is the promise: a file that is no video is refused before anything of it is kept; an asset exists only after
+its bytes and its row would survive `kill -9`. A crash in between leaves a blob that no row knows, which the next start
+sweeps away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from time import time
+
+import msgspec
+
+from media_service.ffmpeg.fence import Limits
+from media_service.ffmpeg.probe import probe
+from media_service.ingest.intake import Incoming
+from media_service.ingest.media_types import media_type
+from media_service.store.catalog import Catalog
+from media_service.store.records import Asset
+
+MAX_TITLE_CHARACTERS = 200
+
+
+class Admission:
+    """Turns an `Incoming` into an `Asset`. `submit(asset_id)` puts the asset in front of the workers."""
+
+    def __init__(
+        self, *, catalog: Catalog, limits: Limits, max_duration_seconds: float, submit: Callable[[str], None]
+    ) -> None:
+        self._catalog = catalog
+        self._limits = limits
+        self._max_duration_seconds = max_duration_seconds
+        self._submit = submit
+
+    async def admit(self, incoming: Incoming, *, filename: str, title: str | None) -> Asset:
+        """The asset, durable. Raises a MediaRejected for what cannot be used, StorageFull; then nothing is kept."""
+        await incoming.finish()
+        facts = await probe(incoming.fd, self._limits, max_duration_seconds=self._max_duration_seconds)
+        await incoming.keep()
+        kind = media_type(facts)
+        now = int(time() * 1000)
+        asset = Asset(
+            id=incoming.asset_id,
+            title=tidy_title(title or PurePosixPath(filename).stem) or "Untitled",
+            filename=filename,
+            extension=kind.extension,
+            media_type=kind.name,
+            size=incoming.size,
+            sha256=incoming.sha256,
+            state="probing",
+            created_at=now,
+            updated_at=now,
+            facts=msgspec.json.encode(facts),
+        )
+        await self._catalog.add_asset(asset)
+        self._submit(asset.id)
+        return asset
+
+
+def tidy_title(text: str) -> str:
+    """One line of printable text, at most MAX_TITLE_CHARACTERS; titles go into pages, logs and lists."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_TITLE_CHARACTERS]

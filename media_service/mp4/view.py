@@ -1,0 +1,34 @@
+"""Everything that indexing wants of an MP4 file, with a few positional reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from media_service.errors import AbsurdMedia, BrokenMedia
+from media_service.mp4.layout import MAX_MOOV_BYTES, Read, top_level
+from media_service.mp4.rewrite import View, moov_first
+from media_service.mp4.samples import Movie, read_movie
+
+
+@dataclass(frozen=True, slots=True)
+class MovieView:
+    """A file's `moov`, read, and how to serve the file with it in front (None: as it is)."""
+
+    movie: Movie
+    moov_first: View | None
+
+
+def movie_view(read: Read, size: int) -> MovieView:
+    """Look at the file of `size` bytes behind `read`. Raises what `top_level`, `read_movie` and `moov_first` raise."""
+    boxes = top_level(read, size)
+    moov_box = next((box for box in boxes if box.type == "moov"), None)
+    if moov_box is None:
+        raise BrokenMedia(
+            "it has no index of its tracks (no 'moov' box): the recording was probably cut off."
+        )
+    if moov_box.size > MAX_MOOV_BYTES:
+        raise AbsurdMedia(f"its index has {moov_box.size} bytes.")
+    ftyp_box = next((box for box in boxes if box.type == "ftyp"), None)
+    moov = read(moov_box.start, moov_box.stop)
+    ftyp = b"" if ftyp_box is None else read(ftyp_box.start, ftyp_box.stop)
+    return MovieView(read_movie(moov, file_size=size), moov_first(boxes, moov, ftyp, size))

@@ -1,0 +1,122 @@
+"""`/api/v1/assets`: upload, list, look at, rename, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, delete, get, patch, post, put
+from litestar.params import Parameter
+
+from media_service.errors import InvalidRequest, UnsupportedBody
+from media_service.ingest.intake import Intake
+from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, tidy_title
+from media_service.store.catalog import Catalog
+from media_service.store.records import Asset
+from media_service.web.body import announced_length, body_chunks
+from media_service.web.forms import OVERHEAD_BYTES, FileForm
+from media_service.web.guards import require_key
+from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
+from media_service.wire.disposition import clean_filename
+from media_service.work.tasks import Tasks
+
+NO_STORE = {"cache-control": "no-store"}
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What PATCH takes."""
+
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
+
+
+async def _created(catalog: Catalog, asset: Asset) -> Response[AssetJson]:
+    body = asset_json(asset, await catalog.renditions(asset.id))
+    return Response(body, status_code=201, headers={**NO_STORE, "location": f"/api/v1/assets/{asset.id}"})
+
+
+@post("/api/v1/assets", guards=[require_key], request_max_body_size=None, tags=["assets"], status_code=201)
+async def upload_form(
+    request: AnyRequest, intake: Intake, admission: Admission, catalog: Catalog, idle_seconds: float
+) -> Response[AssetJson]:
+    """Upload a film as multipart/form-data: the file in the field `file`, optionally a `title`.
+
+    Answers 201 only after the file is durable. Without a usable file it answers 4xx and keeps nothing.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        raise UnsupportedBody("POST takes multipart/form-data; send the bare file with PUT.")
+    form = FileForm()
+    async with intake.begin(announced_length(request), overhead=OVERHEAD_BYTES) as incoming:
+        await form.read(content_type, body_chunks(request, idle_seconds=idle_seconds), incoming)
+        asset = await admission.admit(incoming, filename=form.filename, title=form.fields.get("title"))
+    return await _created(catalog, asset)
+
+
+@put("/api/v1/assets", guards=[require_key], request_max_body_size=None, tags=["assets"], status_code=201)
+async def upload_raw(
+    request: AnyRequest,
+    intake: Intake,
+    admission: Admission,
+    catalog: Catalog,
+    idle_seconds: float,
+    filename: Annotated[str, Parameter(max_length=1024)] = "",
+    title: Annotated[str, Parameter(max_length=1024)] = "",
+) -> Response[AssetJson]:
+    """Upload a film as the bare body of the request; same answer as the form's."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        # Stored as it is, the form's boundaries would make the film unreadable: say it now, in words.
+        raise UnsupportedBody("PUT takes the bare file; send a form with POST.")
+    if "content-range" in request.headers:
+        raise InvalidRequest("PUT takes whole files only (RFC 9110 s14.5); there is no partial PUT here.")
+    async with intake.begin(announced_length(request)) as incoming:
+        async for chunk in body_chunks(request, idle_seconds=idle_seconds):
+            await incoming.write(chunk)
+        asset = await admission.admit(incoming, filename=clean_filename(filename), title=title)
+    return await _created(catalog, asset)
+
+
+@get("/api/v1/assets", guards=[require_key], tags=["assets"])
+async def list_assets(
+    catalog: Catalog,
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Parameter(max_length=200)] = None,
+    asset_state: Annotated[
+        Literal["probing", "playable", "ready", "failed"] | None, Parameter(query="state")
+    ] = None,
+    search: Annotated[str | None, Parameter(query="q", max_length=200)] = None,
+) -> Response[AssetPageJson]:
+    """The catalog, newest first, in pages; `q` looks in titles and file names."""
+    assets, next_cursor = await catalog.page(limit, cursor, state=asset_state, search=search)
+    items = [asset_json(asset, await catalog.renditions(asset.id)) for asset in assets]
+    return Response(AssetPageJson(items, next_cursor), headers=NO_STORE)
+
+
+@get("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"])
+async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
+    """One asset."""
+    asset = await catalog.asset(asset_id)
+    return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
+
+
+@patch("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"])
+async def change_asset(
+    catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
+) -> Response[AssetJson]:
+    """Rename an asset."""
+    title = tidy_title(data.title)
+    if not title:
+        raise InvalidRequest("The title has no visible character.")
+    asset = await catalog.update_asset(asset_id, title=title)
+    tasks.announce(asset_id)
+    return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
+
+
+@delete("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"])
+async def delete_asset(tasks: Tasks, asset_id: str) -> None:
+    """Delete an asset and all that was made from it. Running responses of it are sent to their end."""
+    await tasks.remove(asset_id)
+
+
+HANDLERS = [upload_form, upload_raw, list_assets, get_asset, change_asset, delete_asset]

@@ -1,0 +1,119 @@
+"""`/api/v1/events`: Server-Sent Events (HTML Living Standard, s9.2). What changed, as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get
+from litestar.params import Parameter
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from media_service.errors import NotFound
+from media_service.store.catalog import Catalog
+from media_service.web.guards import require_key
+from media_service.web.send import Departure, body, head
+from media_service.web.shapes import asset_json
+from media_service.work.events import Event, Events
+
+HEARTBEAT_SECONDS = 15.0  # proxies and phones drop connections that are silent for 30 to 60 s
+RETRY_MS = 2000  # how soon a browser comes back
+
+HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold events back until its buffer is full
+]
+
+
+class EventStream:
+    """An ASGI application that sends events until the client or the service goes.
+
+    It starts with the present state of `asset_id`, if given, so that nothing is missed between looking and listening.
+    """
+
+    def __init__(self, events: Events, catalog: Catalog, *, asset_id: str | None, after: int | None) -> None:
+        self._events = events
+        self._catalog = catalog
+        self._asset_id = asset_id
+        self._after = after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        async with self._events.subscribe(self._asset_id, self._after) as news, Departure(receive) as gone:
+            await send(head(200, HEADERS))
+            await send(body(f"retry: {RETRY_MS}\n\n".encode()))
+            if self._asset_id is not None and self._after is None:
+                await send(body(await self._text("asset", self._asset_id, None)))
+            await self._forward(news, gone, send)
+            # Told to go, a client can tell an end that was meant from a broken line.
+            await send(body(b"event: bye\ndata: {}\n\n"))
+            await send(body(b"", more=False))
+
+    async def _forward(self, news: AsyncIterator[Event], gone: Departure, send: Send) -> None:
+        left = asyncio.ensure_future(gone.wait())
+        following = asyncio.ensure_future(anext(news, None))
+        try:
+            while not gone.is_set:
+                done, _ = await asyncio.wait(
+                    {left, following}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    await send(body(b": still here\n\n"))
+                elif following in done:
+                    event = following.result()
+                    if event is None:
+                        return
+                    await send(body(await self._text(event.event, event.asset_id, event.number)))
+                    following = asyncio.ensure_future(anext(news, None))
+        finally:
+            for task in (left, following):
+                task.cancel()
+            await asyncio.gather(left, following, return_exceptions=True)
+
+    async def _text(self, event: str, asset_id: str, number: int | None) -> bytes:
+        data = msgspec.json.encode({"id": asset_id})
+        if event == "asset":
+            try:
+                asset = await self._catalog.asset(asset_id)
+                data = msgspec.json.encode(asset_json(asset, await self._catalog.renditions(asset_id)))
+            except NotFound:
+                event = "deleted"
+        lines = [b"event: " + event.encode(), b"data: " + data]
+        if number is not None:
+            lines.insert(0, b"id: %d" % number)
+        return b"\n".join(lines) + b"\n\n"
+
+
+def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
+    text = request.headers.get("last-event-id", "")
+    # Anything but a number of ours means: from now on. It is not worth an error that a browser would repeat forever.
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+@get("/api/v1/events", guards=[require_key], tags=["events"], media_type="text/event-stream")
+async def all_events(request: Request[Any, Any, Any], events: Events, catalog: Catalog) -> ASGIApp:
+    """Server-Sent Events of every asset: `asset` with its JSON, `deleted` with its id."""
+    return EventStream(events, catalog, asset_id=None, after=_last_event_id(request))
+
+
+@get(
+    "/api/v1/assets/{asset_id:str}/events",
+    guards=[require_key],
+    tags=["events"],
+    media_type="text/event-stream",
+)
+async def asset_events(
+    request: Request[Any, Any, Any],
+    events: Events,
+    catalog: Catalog,
+    asset_id: Annotated[str, Parameter(max_length=64)],
+) -> ASGIApp:
+    """Server-Sent Events of one asset; the first one is its present state."""
+    await catalog.asset(asset_id)
+    return EventStream(events, catalog, asset_id=asset_id, after=_last_event_id(request))
+
+
+HANDLERS = [all_events, asset_events]

@@ -1,0 +1,38 @@
+"""`/livez` and `/readyz`: is the process alive, should it get requests (Kubernetes' words)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from media_service.errors import MediaServiceError
+from media_service.ingest.intake import DISK_MARGIN_BYTES
+from media_service.store.catalog import Catalog
+from media_service.web.dependencies import Blobs
+
+NO_STORE = {"cache-control": "no-store"}
+
+
+@get("/livez", tags=["operations"])
+async def livez() -> Response[dict[str, str]]:
+    """200 as long as the event loop turns."""
+    return Response({"status": "alive"}, headers=NO_STORE)
+
+
+@get("/readyz", tags=["operations"])
+async def readyz(catalog: Catalog, blobs: Blobs) -> Response[dict[str, Any]]:
+    """200 when the catalog answers; 503 otherwise. Says also whether there is room for uploads."""
+    try:
+        await catalog.check()
+    except MediaServiceError as error:
+        return Response({"status": "not ready", "catalog": error.detail}, status_code=503, headers=NO_STORE)
+    free = blobs.free_bytes()
+    # A full disk is no reason to take the server out: everything that is there can still be watched.
+    storage = "ok" if free >= DISK_MARGIN_BYTES else "full"
+    return Response(
+        {"status": "ready", "catalog": "ok", "storage": storage, "free_bytes": free}, headers=NO_STORE
+    )
+
+
+HANDLERS = [livez, readyz]

@@ -1,0 +1,98 @@
+"""The pages and what they load: static files of our own origin, under a policy that allows nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from litestar import HttpMethod, MediaType, Request, Response, get, route
+from litestar.types import ASGIApp
+
+from media_service.errors import NotFound
+from media_service.store.catalog import Catalog
+from media_service.web.dependencies import Blobs
+from media_service.web.send import DeliveryResponse
+from media_service.web.shapes import PublicAssetJson, public_asset_json
+from media_service.wire.delivery import plan
+from media_service.wire.representation import MemoryExtent, Representation
+
+UI = Path(__file__).resolve().parent.parent / "ui"
+
+# No inline script or style, nothing from elsewhere: a title that slips through as markup can still do nothing.
+# blob: is how hls.js feeds a <video> and runs its worker; data: is how browsers draw some of their controls.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "connect-src 'self'; worker-src 'self' blob:; font-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+PAGE_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    # Pages are small and change with the version: ask each time.
+    "cache-control": "no-cache",
+}
+# What /ui serves; anything else that lies in the package (this service's own Python, say) is not there.
+STATIC_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+
+
+def _page(name: str) -> Response[bytes]:
+    return Response((UI / name).read_bytes(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
+
+
+@get("/", include_in_schema=False, status_code=307, sync_to_thread=False)
+def home() -> Response[None]:
+    """There is one front door."""
+    return Response(None, headers={"location": "/admin"})
+
+
+@get("/admin", include_in_schema=False, sync_to_thread=False)
+def admin() -> Response[bytes]:
+    """The admin panel."""
+    return _page("admin.html")
+
+
+@get("/watch/{asset_id:str}", include_in_schema=False, sync_to_thread=False)
+def watch(asset_id: str) -> Response[bytes]:
+    """The player."""
+    return _page("watch.html")
+
+
+@get("/watch/{asset_id:str}/asset.json", tags=["playback"])
+async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJson]:
+    """What the player needs to know; needs no key."""
+    asset = await catalog.asset(asset_id)
+    body = public_asset_json(asset, await catalog.renditions(asset_id))
+    return Response(body, headers={"cache-control": "no-store"})
+
+
+@route("/ui/{path:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+async def static_file(request: Request[Any, Any, Any], blobs: Blobs, path: str) -> ASGIApp:
+    """Scripts, styles and the libraries they use: revalidated each time, sent only when they have changed."""
+    representation = _static(path.lstrip("/"))
+    delivery = plan(request.method, request.scope["headers"], representation)
+    return DeliveryResponse(delivery, blobs, [(b"x-content-type-options", b"nosniff")])
+
+
+@cache
+def _static(path: str) -> Representation:
+    """A file of the package; kept, because there are few and they do not change while the service runs."""
+    file = (UI / path).resolve()
+    media_type = STATIC_TYPES.get(file.suffix)
+    if media_type is None or not file.is_relative_to(UI) or not file.is_file():
+        raise NotFound("There is no such file.")
+    data = file.read_bytes()
+    etag = hashlib.sha256(data).hexdigest()[:32]
+    return Representation((MemoryExtent(data),), media_type, etag, None, (("Cache-Control", "no-cache"),))
+
+
+HANDLERS = [home, admin, watch, watch_asset, static_file]

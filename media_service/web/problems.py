@@ -1,0 +1,66 @@
+"""Errors as `application/problem+json` (RFC 9457), from the one table in `errors`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+
+from media_service.errors import InvalidRequest, MediaServiceError, MethodNotAllowed, NotFound
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def problem(error: MediaServiceError, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """The response that tells a client about `error`."""
+    answer = dict(headers or {})
+    answer["cache-control"] = "no-store"
+    if error.retry_after is not None:
+        answer["retry-after"] = str(error.retry_after)
+    if error.status == 401:
+        answer["www-authenticate"] = 'Bearer realm="media_service"'
+    body = {"type": "about:blank", "title": error.title, "status": error.status, "code": error.code}
+    if error.detail:
+        body["detail"] = error.detail
+    return Response(
+        msgspec.json.encode(body), status_code=error.status, media_type=MEDIA_TYPE, headers=answer
+    )
+
+
+def on_own_error(_: AnyRequest, error: MediaServiceError) -> Response[bytes]:
+    """An error from the table."""
+    return problem(error)
+
+
+def on_framework_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """An error that the framework found: put into the table's words."""
+    if isinstance(error, NotFoundException):
+        return problem(NotFound("There is nothing at this address."))
+    if isinstance(error, MethodNotAllowedException):
+        return problem(MethodNotAllowed(f"{request.method} is not possible here."), dict(error.headers or {}))
+    if error.status_code < 500:
+        return problem(InvalidRequest(_sentence(error)))
+    return on_bug(request, error)
+
+
+def on_bug(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Anything else is our mistake: the log has the details, the client does not."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(MediaServiceError("The service made a mistake; its log says more."))
+
+
+def _sentence(error: HTTPException) -> str:
+    extra = error.extra if isinstance(error.extra, list) else []
+    reasons = [
+        f"{item.get('key', '')}: {item.get('message', '')}".strip(": ")
+        for item in extra
+        if isinstance(item, dict)
+    ]
+    return "; ".join(reasons) or str(error.detail)

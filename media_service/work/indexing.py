@@ -1,0 +1,171 @@
+"""Looks at a stored original as closely as it takes to serve it and to judge what is made of it.
+
+For MP4 that is its own sample tables: no packet is read, and a film of any size is playable in milliseconds. For
+anything else it is one pass over the packets. A still for the film is made afterwards: nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from functools import partial
+
+import msgspec
+
+from media_service.errors import (
+    AbsurdMedia,
+    BrokenMedia,
+    MediaRejected,
+    TranscodeFailed,
+    TruncatedMedia,
+)
+from media_service.ffmpeg import recipes
+from media_service.ffmpeg.fence import Limits
+from media_service.ffmpeg.pipes import Pipe
+from media_service.ffmpeg.probe import scan
+from media_service.ffmpeg.process import start
+from media_service.mp4.view import MovieView, movie_view
+from media_service.store.blobs import BlobReader, BlobStore
+from media_service.store.catalog import Catalog
+from media_service.store.keys import original_header_key, original_key, poster_key
+from media_service.store.records import Asset
+from media_service.timeline.facts import Facts
+from media_service.timeline.packets import Packets
+from media_service.wire import layout
+from media_service.wire.representation import BlobExtent
+from media_service.work.browsers import browser_codecs
+from media_service.work.events import Events
+from media_service.work.movie_packets import movie_packets
+
+log = logging.getLogger(__name__)
+
+# A still from a tenth into the film: behind logos and fades, before the plot.
+POSTER_SHARE = 0.1
+POSTER_AT_MOST_SECONDS = 60.0
+MAX_POSTER_BYTES = 4 << 20
+
+# Matroska's writers note the duration when they are done. Much less than that in packets means a file cut short.
+CUT_SHARE = 0.9
+CUT_SECONDS = 2.0
+
+
+class Indexer:
+    """The job `index(asset)` with what it needs."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        blobs: BlobStore,
+        events: Events,
+        limits: Limits,
+        max_duration_seconds: float,
+    ) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._events = events
+        self._limits = limits
+        self._max_duration_seconds = max_duration_seconds
+
+    async def index(self, asset: Asset) -> Asset:
+        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile."""
+        assert asset.facts is not None, "an asset is admitted with facts"
+        facts = msgspec.json.decode(asset.facts, type=Facts)
+        try:
+            async with await self._blobs.open(original_key(asset.id)) as original:
+                asset = await self._look(asset, facts, original)
+                self._events.publish("asset", asset.id)
+                if facts.video is not None and await self._make_poster(asset, facts, original):
+                    asset = await self._catalog.update_asset(asset.id, has_poster=True)
+        except MediaRejected as error:
+            log.info("%s is refused: %s: %s", asset.id, error.code, error.detail)
+            asset = await self._catalog.update_asset(
+                asset.id, state="failed", error_code=error.code, error_detail=f"{error.title}: {error.detail}"
+            )
+        self._events.publish("asset", asset.id)
+        return asset
+
+    async def _look(self, asset: Asset, facts: Facts, original: BlobReader) -> Asset:
+        view = None
+        if "mp4" in facts.container.split(","):
+            view = await asyncio.to_thread(movie_view, partial(_read, original.fd), original.size)
+        packets = None if view is None else movie_packets(view.movie, facts)
+        if packets is None:
+            packets = await scan(original.fd, facts, self._limits)
+        facts = msgspec.structs.replace(facts, packets=packets)
+        seconds = self._checked_duration(facts, packets)
+        codecs = browser_codecs(facts, None if view is None else view.movie)
+        width, height = facts.video.display_size if facts.video is not None else (None, None)
+        return await self._catalog.update_asset(
+            asset.id,
+            state="playable",
+            facts=msgspec.json.encode(facts),
+            duration_seconds=round(seconds, 6),
+            width=width,
+            height=height,
+            codecs=codecs,
+            browser_playable=codecs is not None,
+            original_layout=await self._lay_out(asset, view),
+        )
+
+    def _checked_duration(self, facts: Facts, packets: Packets) -> float:
+        """The film's length in seconds. Raises BrokenMedia, TruncatedMedia or AbsurdMedia."""
+        tracks = [track.index for track in (facts.video, facts.main_audio) if track is not None]
+        if facts.video is not None and packets.stream(facts.video.index).count == 0:
+            raise BrokenMedia("its picture track has no pictures.")
+        seconds = packets.stop_seconds(*tracks)
+        if seconds <= 0:
+            raise BrokenMedia("nothing in it lasts any time.")
+        if seconds > self._max_duration_seconds:
+            raise AbsurdMedia(
+                f"it is {seconds / 3600:.1f} hours long; at most {self._max_duration_seconds / 3600:.1f} are accepted."
+            )
+        declared = facts.declared_seconds or 0.0
+        if "matroska" in facts.container and seconds < CUT_SHARE * declared - CUT_SECONDS:
+            raise TruncatedMedia(f"it says that it lasts {declared:.1f} s, but ends after {seconds:.1f} s.")
+        return seconds
+
+    async def _lay_out(self, asset: Asset, view: MovieView | None) -> bytes:
+        """Which extents the original is served as; keeps the re-written header, where there is one."""
+        key = original_key(asset.id)
+        if view is None or view.moov_first is None:
+            return layout.pack([BlobExtent(key, 0, asset.size)])
+        header, header_key = view.moov_first.header, original_header_key(asset.id)
+        # What a crash may have left of an earlier look: keys are used once.
+        await self._blobs.delete(header_key)
+        async with await self._blobs.create(header_key) as writer:
+            await writer.write(header)
+            await writer.seal()
+        spans = [BlobExtent(key, start, stop) for start, stop in view.moov_first.spans]
+        return layout.pack([BlobExtent(header_key, 0, len(header)), *spans])
+
+    async def _make_poster(self, asset: Asset, facts: Facts, original: BlobReader) -> bool:
+        """Keep a still; False where none can be made, which is no reason to refuse a film."""
+        at = min(POSTER_SHARE * (asset.duration_seconds or 0.0), POSTER_AT_MOST_SECONDS)
+        limits = msgspec.structs.replace(
+            self._limits, cpu_seconds=120.0, wall_seconds=120.0, output_bytes=MAX_POSTER_BYTES
+        )
+        argv = recipes.poster(facts, source_fd=original.fd, at_seconds=at, limits=limits)
+        picture = b""
+        try:
+            with Pipe() as stdout:
+                async with start(argv, limits=limits, pass_fds=(original.fd,), stdout=stdout):
+                    picture = await stdout.read_all()
+        except TranscodeFailed as error:
+            log.info("%s gets no poster: %s", asset.id, error.detail)
+        if not picture:
+            return False
+        await self._blobs.delete(poster_key(asset.id))
+        async with await self._blobs.create(poster_key(asset.id)) as writer:
+            await writer.write(picture)
+            await writer.seal()
+        return True
+
+
+def _read(fd: int, start: int, stop: int) -> bytes:
+    """The bytes [start, stop) of a file. Raises TruncatedMedia when they are not all there."""
+    data = os.pread(fd, stop - start, start)
+    if len(data) < stop - start:
+        raise TruncatedMedia(f"it ends at byte {start + len(data)}.")
+    return data

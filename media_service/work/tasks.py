@@ -1,0 +1,94 @@
+"""What has to be done for assets, and when: index, then transcode; take up again after a crash; remove.
+
+What is left to do follows from the catalog alone, so a process may die at any moment: `resume` finds the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import Self
+
+from media_service.errors import NotFound
+from media_service.store.blobs import BlobStore
+from media_service.store.catalog import Catalog
+from media_service.work.embedded import EmbeddedQueue
+from media_service.work.events import Events
+from media_service.work.indexing import Indexer
+from media_service.work.queue import Queue
+from media_service.work.transcoding import Transcoder
+
+# Indexing is short and makes an asset playable: it never waits behind a transcode. Two, because it is half disk, half CPU.
+INDEXERS = 2
+
+log = logging.getLogger(__name__)
+
+
+class Tasks:
+    """The background work of one service; an async context manager that ends it all on exit."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        blobs: BlobStore,
+        events: Events,
+        indexer: Indexer,
+        transcoder: Transcoder,
+        transcode_workers: int,
+    ) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._events = events
+        self._indexer = indexer
+        self._transcoding = EmbeddedQueue("transcoding", transcoder.transcode, workers=transcode_workers)
+        self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._indexing.__aexit__(kind, error, trace)
+        await self._transcoding.__aexit__(kind, error, trace)
+
+    async def resume(self) -> None:
+        """Sweep what a crash left behind, and take up every asset that is not finished."""
+        known = set(await self._catalog.asset_ids())
+        for tree in await self._blobs.trees():
+            if tree not in known:
+                log.info("sweeping %s: no asset owns it", tree)
+                await self._blobs.delete_tree(tree)
+        for asset in await self._catalog.unfinished():
+            log.info("taking up %s again (%s)", asset.id, asset.state)
+            self.submit(asset.id)
+
+    def submit(self, asset_id: str) -> None:
+        """A new asset, or one to be taken up again: do for it what its state asks for."""
+        self.announce(asset_id)
+        self._indexing.add(asset_id)
+
+    def announce(self, asset_id: str) -> None:
+        """Tell all listeners that the asset has changed."""
+        self._events.publish("asset", asset_id)
+
+    async def remove(self, asset_id: str) -> None:
+        """Delete an asset and all that was made of it. Raises NotFound."""
+        await self._catalog.delete_asset(asset_id)
+        # The row is gone first: from here on nothing new starts for it, and a crash leaves only a tree to sweep.
+        queues: tuple[Queue, ...] = (self._indexing, self._transcoding)
+        for queue in queues:
+            await queue.cancel(asset_id)
+        await self._blobs.delete_tree(asset_id)
+        self._events.publish("deleted", asset_id)
+
+    async def _index(self, asset_id: str) -> None:
+        try:
+            asset = await self._catalog.asset(asset_id)
+            if asset.original_layout is None:
+                asset = await self._indexer.index(asset)
+            if asset.state != "failed":
+                self._transcoding.add(asset_id)
+        except NotFound:
+            log.info("%s was deleted while it was looked at", asset_id)
