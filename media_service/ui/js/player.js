@@ -5,6 +5,7 @@ import { candidates } from "./sources.js";
 
 const HLS_JS = "/ui/vendor/hls.mjs";
 const [SHORTEST_FRAME, USUAL_FRAME] = [1 / 240, 1 / 30]; // seconds
+const REMEMBERED = 30; // frames
 
 export class Player {
   source = null;
@@ -13,7 +14,7 @@ export class Player {
   #left = [];
   #asset;
   #wanted = null; // a time that is not made yet, in seconds
-  #frame = { time: 0, length: USUAL_FRAME, count: 0 };
+  #frame = { time: 0, count: 0, lengths: [] };
   #start = null; // an AbortController while a source is tried
   #onLost;
 
@@ -144,7 +145,9 @@ export class Player {
   /** Aim at the middle of the neighbouring frame: its edges are rounded differently by every browser. */
   #step(frames) {
     this.#video.pause();
-    const { time, length } = this.#frame;
+    const { time, lengths } = this.#frame;
+    // The shortest of the last ones: a busy machine leaves frames out, and gaps look like long frames.
+    const length = lengths.length ? Math.min(...lengths) : USUAL_FRAME;
     const fresh = Math.abs(time - this.#video.currentTime) < 2 * length;
     const from = fresh ? time : this.#video.currentTime;
     this.seek(from + (fresh ? frames + 0.5 : frames) * length);
@@ -155,7 +158,8 @@ export class Player {
     const note = (_, { mediaTime, presentedFrames }) => {
       const length = mediaTime - this.#frame.time;
       const inRow = !this.#video.paused && presentedFrames === this.#frame.count + 1;
-      if (inRow && length > SHORTEST_FRAME && length < 1) this.#frame.length = length;
+      if (inRow && length > SHORTEST_FRAME && length < 1) this.#frame.lengths.push(length);
+      this.#frame.lengths.splice(0, this.#frame.lengths.length - REMEMBERED);
       Object.assign(this.#frame, { time: mediaTime, count: presentedFrames });
       this.#video.requestVideoFrameCallback(note);
     };

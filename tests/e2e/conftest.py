@@ -1,0 +1,73 @@
+"""The pages in Chromium, through nginx, as people get them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple, Protocol
+
+import httpx
+import pytest
+
+from tests.support.browser import browser, chromium_path, page
+from tests.support.media import ffmpeg
+
+__all__ = ["browser", "chromium_path", "page"]
+
+FILM_SECONDS = 12
+
+
+class Served(Protocol):
+    """What the fixture `server` is here."""
+
+    url: str
+    token: str
+
+
+class Proxied(Protocol):
+    """What the fixture `nginx` is here."""
+
+    url: str
+
+
+class Site(NamedTuple):
+    """The service as the world sees it."""
+
+    url: str
+    token: str
+
+
+@pytest.fixture
+def site(server: Served, nginx: Proxied) -> Site:
+    return Site(nginx.url.rstrip("/"), server.token)
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """H.264 and AAC, no two frames alike, the moov at the end as phones and cameras write it."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    picture = f"testsrc2=size=640x360:rate=25:duration={FILM_SECONDS}"
+    sound = f"sine=frequency=440:duration={FILM_SECONDS}"
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac"]
+    ffmpeg("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, *coding, path)
+    return path.read_bytes()
+
+
+class Library:
+    """Puts films into the service without the page."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def put(self, content: bytes, filename: str) -> dict[str, Any]:
+        """Upload; the asset's JSON."""
+        answer = await self._client.put("/api/v1/assets", params={"filename": filename}, content=content)
+        assert answer.status_code == 201, answer.text
+        asset: dict[str, Any] = answer.json()
+        return asset
+
+
+@pytest.fixture
+async def library(site: Site) -> AsyncIterator[Library]:
+    headers = {"Authorization": f"Bearer {site.token}"}
+    async with httpx.AsyncClient(base_url=site.url, headers=headers, timeout=60) as client:
+        yield Library(client)

@@ -1,0 +1,175 @@
+"""The watch page: it plays, it seeks by mouse, key and link, and it says why when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.e2e.conftest import FILM_SECONDS, Library, Site
+from tests.support.browser import complaints
+
+PLAYABLE_MS = 30_000
+
+# Seeks to `seconds`, waits for `seeked`, and gives what is then on the screen: [time, a sum over the pixels].
+SEEK = """async (seconds) => {
+  const video = document.querySelector("video");
+  const seeked = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+  video.currentTime = seconds;
+  await seeked;
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [160, 90];
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0, 160, 90);
+  const pixels = context.getImageData(0, 0, 160, 90).data;
+  return [video.currentTime, pixels.reduce((sum, value, at) => (sum * 31 + value * (at % 7)) % 1000003, 0)];
+}"""
+# Watches the clock from within: Playwright's wait_for_function evaluates text, which the page's policy forbids.
+REACHES = """([from, to]) => new Promise((done) => {
+  const video = document.querySelector("video");
+  const look = () => (video.currentTime >= from && video.currentTime <= to ? done() : setTimeout(look, 20));
+  look();
+})"""
+MUTE = "document.querySelector('video').muted = true"
+
+
+async def watch(page: Page, site: Site, asset: str, query: str = "") -> None:
+    await page.goto(f"{site.url}/watch/{asset}{query}")
+    await expect(page.get_by_role("button", name="Copy link at this time")).to_be_visible(timeout=PLAYABLE_MS)
+
+
+async def reaches(page: Page, start: float, stop: float = FILM_SECONDS) -> None:
+    async with asyncio.timeout(PLAYABLE_MS / 1000):
+        await page.evaluate(REACHES, [start, stop])
+
+
+async def time_is(page: Page, seconds: float, within: float = 0.01) -> None:
+    await reaches(page, seconds - within, seconds + within)
+
+
+@pytest.fixture
+async def asset(library: Library, film: bytes) -> str:
+    """A film's id, right after its upload."""
+    identity: str = (await library.put(film, "Bay & <b>harbour.mp4"))["id"]
+    return identity
+
+
+async def test_a_film_plays_and_seeks(page: Page, site: Site, asset: str) -> None:
+    await watch(page, site, asset)
+    frames = {}
+    for seconds in (9.5, 1.0, 6.25, 11.4, 3.0):
+        landed, frames[seconds] = await page.evaluate(SEEK, seconds)
+        assert landed == pytest.approx(seconds, abs=0.001)
+    assert len(set(frames.values())) == len(frames), "two places of the film look the same"
+    assert (await page.evaluate(SEEK, 6.25))[1] == frames[6.25], "the same place looks different"
+    await page.evaluate(MUTE)
+    await page.keyboard.press("k")
+    await reaches(page, 6.8)
+    assert await page.evaluate("document.querySelector('video').duration") == pytest.approx(
+        FILM_SECONDS, abs=0.1
+    )
+
+
+async def test_the_title_is_only_text(page: Page, site: Site, asset: str) -> None:
+    await watch(page, site, asset)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Bay & <b>harbour")
+
+
+async def test_a_link_starts_at_its_time_and_can_be_made_there(page: Page, site: Site, asset: str) -> None:
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await watch(page, site, asset, "?t=7.25")
+    await time_is(page, 7.25)
+    await expect(page.get_by_text("0:07.250")).to_be_visible()
+    await page.keyboard.press("ArrowLeft")
+    await page.get_by_role("button", name="Copy link at this time").click()
+    await expect(page.get_by_text("copied")).to_be_visible()
+    assert await page.evaluate("navigator.clipboard.readText()") == f"{site.url}/watch/{asset}?t=2.25"
+
+
+async def test_keys_seek_wherever_the_focus_is(page: Page, site: Site, asset: str) -> None:
+    await watch(page, site, asset)
+    for focus in ("document.activeElement.blur()", "document.querySelector('video').focus()"):
+        await page.evaluate(focus)
+        for key, seconds in (("5", 6), ("ArrowRight", 11), ("j", 1), ("l", 11), ("ArrowLeft", 6), ("0", 0)):
+            await page.keyboard.press(key)
+            await time_is(page, seconds, within=0.06)  # a tenth of the duration the service measured
+    await page.keyboard.press("ArrowLeft")
+    await time_is(page, 0)
+
+
+async def test_keys_step_by_single_frames(page: Page, site: Site, asset: str) -> None:
+    await watch(page, site, asset)
+    await page.evaluate(MUTE)
+    # Played a little, the page knows how long a frame is: 40 ms here.
+    await page.keyboard.press("k")
+    await reaches(page, 0.6)
+    await page.keyboard.press("k")
+    _, shown = await page.evaluate(SEEK, 4.02)
+    seen = [shown]
+    for key, seconds in ((".", 4.06), (".", 4.1), (",", 4.06)):
+        await page.keyboard.press(key)
+        await time_is(page, seconds, within=0.021)
+        seen.append((await page.evaluate(SEEK, seconds))[1])
+    assert len(set(seen[:3])) == 3, "a step forward shows the same frame"
+    assert seen[3] == seen[1], "a step back does not show the frame before"
+
+
+async def test_what_does_not_exist_is_said(page: Page, site: Site) -> None:
+    complaints[page].expect("404")
+    await page.goto(f"{site.url}/watch/00000000-0000-0000-0000-000000000000")
+    await expect(page.get_by_text("There is no such video")).to_be_visible()
+
+
+async def test_a_film_that_is_not_made_yet_starts_when_it_is(page: Page, site: Site, asset: str) -> None:
+    nothing = {"original": None, "hls": None, "mp4": None, "poster": None, "watch": f"/watch/{asset}"}
+    early = {
+        "id": asset,
+        "title": "Early",
+        "state": "probing",
+        "duration": None,
+        "width": None,
+        "height": None,
+    }
+    await page.route(
+        "**/asset.json", lambda route: route.fulfill(json={**early, "playback": nothing}), times=1
+    )
+    await page.goto(f"{site.url}/watch/{asset}")
+    await expect(page.get_by_text("This video is being prepared")).to_be_visible()
+    await expect(page.get_by_role("button", name="Copy link at this time")).to_be_visible(timeout=PLAYABLE_MS)
+
+
+async def test_a_failed_one_says_why(page: Page, site: Site, asset: str) -> None:
+    nothing = {"original": None, "hls": None, "mp4": None, "poster": None, "watch": f"/watch/{asset}"}
+    error = {"code": "not_media", "detail": "This is a shopping list."}
+    known = {"id": asset, "title": "List", "state": "failed", "duration": None, "width": None, "height": None}
+    await page.route(
+        "**/asset.json", lambda route: route.fulfill(json={**known, "error": error, "playback": nothing})
+    )
+    await page.goto(f"{site.url}/watch/{asset}")
+    await expect(page.get_by_text("This is a shopping list. (not_media)")).to_be_visible()
+
+
+async def test_hls_plays_where_the_original_does_not(page: Page, site: Site, asset: str) -> None:
+    # The page asks the element; one that knows no files leaves the rendition being made, through hls.js.
+    await page.add_init_script("HTMLMediaElement.prototype.canPlayType = () => ''")
+
+    async def without_mp4(route: Route) -> None:
+        answer = await route.fetch()
+        known = await answer.json()
+        known["playback"]["mp4"] = None
+        await route.fulfill(response=answer, json=known)
+
+    await page.route("**/asset.json", without_mp4)
+    await watch(page, site, asset, "?t=2.5")
+    assert str(await page.evaluate("document.querySelector('video').currentSrc")).startswith("blob:")
+    await time_is(page, 2.5)
+    assert (await page.evaluate(SEEK, 1.0))[1] != (await page.evaluate(SEEK, 0.2))[1]
+
+
+async def test_a_phone_shows_everything_without_scrolling_sideways(
+    page: Page, site: Site, asset: str
+) -> None:
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await watch(page, site, asset)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
