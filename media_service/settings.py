@@ -92,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "info"
 
+    def __repr__(self) -> str:
+        """Without the token: settings are logged, and logs are shown around."""
+        shown = msgspec.structs.replace(self, admin_token="***" if self.admin_token else "")
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in msgspec.structs.asdict(shown).items())})"
+
 
 class InvalidSettings(ValueError):
     """A variable has a value that does not fit; the text names the variable."""
@@ -99,17 +104,15 @@ class InvalidSettings(ValueError):
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read the settings from `environ`. Raises InvalidSettings that names the variable and what is wrong with it."""
-    given = {
-        key.removeprefix(PREFIX).lower(): value for key, value in environ.items() if key.startswith(PREFIX)
-    }
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
-        if field.name not in given:
+        variable = PREFIX + field.name.upper()
+        if variable not in environ:
             continue
         try:
-            values[field.name] = msgspec.convert(given[field.name], field.type, strict=False, dec_hook=_path)
+            values[field.name] = msgspec.convert(environ[variable], field.type, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
-            raise InvalidSettings(f"{PREFIX}{field.name.upper()}={given[field.name]!r}: {error}") from None
+            raise InvalidSettings(f"{variable}={environ[variable]!r}: {error}") from None
     return Settings(**values)
 
 
