@@ -18,6 +18,9 @@ from media_service.errors import AbsurdMedia, BrokenMedia, TruncatedMedia
 
 SHORT_HEADER = 8  # bytes: size, type
 LONG_HEADER = 16  # bytes: 1, type, 64-bit size
+MAX_BOXES = (
+    2000  # on one level of a moov; real ones have a few dozen, and a film of empty boxes would take minutes
+)
 LARGEST_SHORT = (1 << 32) - 1  # bytes: what a 32-bit size or chunk offset can say
 
 
@@ -63,19 +66,25 @@ def read_header(head: bytes, start: int, stop: int) -> Box:
     return Box(name.decode("latin-1"), start, header_size, size)
 
 
-def walk(data: bytes, start: int = 0, stop: int | None = None) -> Iterator[Box]:
+def walk(
+    data: bytes, start: int = 0, stop: int | None = None, *, max_boxes: int = MAX_BOXES
+) -> Iterator[Box]:
     """The boxes of one level in data[start:stop], in order; positions are positions in `data`.
 
     Up to seven zero bytes after the last box are passed over: QuickTime ends some lists with a zero word. Raises
-    BrokenMedia for a box that leaves its level.
+    BrokenMedia for a box that leaves its level, AbsurdMedia for more than `max_boxes` on it.
     """
     stop = len(data) if stop is None else stop
+    count = 0
     while start < stop:
         if stop - start < SHORT_HEADER and not any(data[start:stop]):
             return
         box = read_header(data[start : min(start + LONG_HEADER, stop)], start, stop)
         if box.stop > stop:
             raise BrokenMedia(f"the {box.type!r} box at byte {start} is larger than what encloses it")
+        count += 1
+        if count > max_boxes:
+            raise AbsurdMedia(f"more than {max_boxes} boxes lie on one level")
         yield box
         start = box.stop
 

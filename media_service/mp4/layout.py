@@ -12,7 +12,9 @@ Read = Callable[[int, int], bytes]  # the bytes [start, stop) of the file, all o
 MAX_TOP_LEVEL_BOXES = (
     100_000  # a day of fragments of two seconds, each a moof and an mdat, with room to spare
 )
-MAX_MOOV_BYTES = 512 << 20  # a moov is read into memory; 20 million samples of two tracks need less
+MAX_MOOV_BYTES = (
+    256 << 20
+)  # a moov is read into memory; a day of 60 frames per second with sound needs 100 MiB
 
 
 def top_level(read: Read, size: int, max_boxes: int = MAX_TOP_LEVEL_BOXES) -> list[Box]:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from itertools import repeat, takewhile
 from operator import add
 
-from media_service.errors import BrokenMedia, EncryptedMedia
+from media_service.errors import AbsurdMedia, BrokenMedia, EncryptedMedia
 from media_service.mp4.boxes import Box, children, fields, find, require
 from media_service.mp4.sample_entry import SampleEntry, read_sample_entry
 from media_service.mp4.tables import SampleTable, read_table
 
 MAX_SAMPLES = 20_000_000  # of all tracks: four days of 60 frames per second, 25 bytes of columns each
+
+MAX_TRACKS = 128  # each costs a pass over its boxes; twice what the service accepts by default
+MAX_EDITS = 10_000  # of one track: an editor's timeline has some hundreds
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def read_movie(moov: bytes, *, file_size: int) -> Movie:
     """The movie in the whole box `moov` (header included) of a file of `file_size` bytes.
 
     Raises BrokenMedia when the tables contradict each other or are missing, TruncatedMedia when a sample lies beyond the
-    end of the file, EncryptedMedia, AbsurdMedia for more than MAX_SAMPLES samples.
+    end of the file, EncryptedMedia, AbsurdMedia for more samples, tracks or edits than any real film has.
     """
     outer = require(moov, "moov")
     inside = list(children(moov, outer))
@@ -120,6 +123,8 @@ def read_movie(moov: bytes, *, file_size: int) -> Movie:
     for trak in inside:
         if trak.type != "trak":
             continue
+        if len(tracks) + len(others) == MAX_TRACKS:
+            raise AbsurdMedia(f"the film has more than {MAX_TRACKS} tracks")
         mdia = require(moov, "mdia", within=trak)
         handler = fields("4s", moov, require(moov, "hdlr", within=mdia), 8)[0].decode("latin-1")
         if handler not in {"vide", "soun"}:
@@ -166,6 +171,8 @@ def _read_edits(moov: bytes, trak: Box) -> tuple[Edit, ...]:
         return ()
     version, count = fields("B3xI", moov, box)
     layout, step = ("Qq4x", 20) if version == 1 else ("Ii4x", 12)
+    if count > MAX_EDITS:
+        raise AbsurdMedia(f"a track claims {count} edits")
     if count * step > box.size:
         raise BrokenMedia("the edit list claims more entries than it has")
     entries = (fields(layout, moov, box, 8 + step * number) for number in range(count))

@@ -44,9 +44,9 @@ def read_table(moov: bytes, stbl: Box, *, file_size: int, limit: int) -> SampleT
     AbsurdMedia for more than `limit` samples.
     """
     count, uniform = _count_and_size(moov, stbl)
-    chunks = _chunk_offsets(moov, stbl)
-    per_chunk = _samples_per_chunk(moov, stbl, len(chunks))
-    counts, durations = _runs(moov, require(moov, "stts", within=stbl), "I")
+    chunks = _chunk_offsets(moov, stbl, limit)
+    per_chunk = _samples_per_chunk(moov, stbl, len(chunks), limit)
+    counts, durations = _runs(moov, require(moov, "stts", within=stbl), "I", limit)
     if uniform and durations.tolist() == [1] and find(moov, "ctts", within=stbl) is None:
         return _by_chunk(chunks, per_chunk, count, uniform, file_size=file_size, limit=limit)
     if (uniform and count > MAX_UNIFORM_SAMPLES) or count > limit:
@@ -62,7 +62,12 @@ def read_table(moov: bytes, stbl: Box, *, file_size: int, limit: int) -> SampleT
     times = array("q", islice(accumulate(lasting, initial=0), count + 1))
     decode_stop = times.pop()
     return SampleTable(
-        sizes, offsets, times, _composition_offsets(moov, stbl, count), _sync(moov, stbl, count), decode_stop
+        sizes,
+        offsets,
+        times,
+        _composition_offsets(moov, stbl, count, limit),
+        _sync(moov, stbl, count, limit),
+        decode_stop,
     )
 
 
@@ -71,9 +76,17 @@ def _spread(values: array[int], counts: array[int]) -> Iterator[int]:
     return chain.from_iterable(map(repeat, values, counts))
 
 
-def _runs(moov: bytes, box: Box, typecode: str) -> tuple[array[int], array[int]]:
+def _entries(moov: bytes, box: Box, limit: int) -> int:
+    """How many entries a table has. More than there may be samples say nothing and would only take time."""
+    (entries,) = fields("I", moov, box, 4)
+    if entries > limit:
+        raise AbsurdMedia(f"the {box.type!r} box has {entries} entries")
+    return int(entries)
+
+
+def _runs(moov: bytes, box: Box, typecode: str, limit: int) -> tuple[array[int], array[int]]:
     """Counts ("I") and values (`typecode`) of a table of runs: stts (s8.6.1.2), ctts (s8.6.1.3)."""
-    _, entries = fields("II", moov, box)
+    entries = _entries(moov, box, limit)
     counts = column("I", moov, box, 8, 2 * entries)
     values = column(typecode, moov, box, 8, 2 * entries)
     return counts[::2], values[1::2]
@@ -103,18 +116,18 @@ def _sizes(moov: bytes, stbl: Box, count: int) -> array[int]:
     return array("I", column("B" if bits == 8 else "H", moov, box, 12, count))
 
 
-def _chunk_offsets(moov: bytes, stbl: Box) -> array[int]:
+def _chunk_offsets(moov: bytes, stbl: Box, limit: int) -> array[int]:
     box = find(moov, "stco", within=stbl)
     if box is not None:
-        return column("I", moov, box, 8, fields("II", moov, box)[1])
+        return column("I", moov, box, 8, _entries(moov, box, limit))
     box = require(moov, "co64", within=stbl)
-    return column("Q", moov, box, 8, fields("II", moov, box)[1])
+    return column("Q", moov, box, 8, _entries(moov, box, limit))
 
 
-def _samples_per_chunk(moov: bytes, stbl: Box, chunks: int) -> array[int]:
+def _samples_per_chunk(moov: bytes, stbl: Box, chunks: int, limit: int) -> array[int]:
     """One number per chunk (s8.7.4: the table says from which chunk on it is how many)."""
     box = require(moov, "stsc", within=stbl)
-    _, entries = fields("II", moov, box)
+    entries = _entries(moov, box, limit)
     table = column("I", moov, box, 8, 3 * entries)
     first = array("Q", (min(number, chunks + 1) for number in table[::3]))
     lengths = list(map(sub, chain(first[1:], [chunks + 1]), first))
@@ -170,22 +183,22 @@ def _by_chunk(
     return SampleTable(sizes, offsets, times, array("i", bytes(4 * number)), b"\1" * number, count)
 
 
-def _composition_offsets(moov: bytes, stbl: Box, count: int) -> array[int]:
+def _composition_offsets(moov: bytes, stbl: Box, count: int, limit: int) -> array[int]:
     box = find(moov, "ctts", within=stbl)
     if box is None:
         return array("i", bytes(4 * count))
     # Version 0 says unsigned, but QuickTime and others put negative offsets there, and players take them as such.
-    counts, offsets = _runs(moov, box, "i")
+    counts, offsets = _runs(moov, box, "i", limit)
     return array("i", islice(chain(_spread(offsets, counts), repeat(0)), count))
 
 
-def _sync(moov: bytes, stbl: Box, count: int) -> bytes:
+def _sync(moov: bytes, stbl: Box, count: int, limit: int) -> bytes:
     """One byte per sample (s8.6.2): without the table, all are sync samples."""
     box = find(moov, "stss", within=stbl)
     if box is None:
         return b"\1" * count
     flags = bytearray(count + 1)
-    for number in column("I", moov, box, 8, fields("II", moov, box)[1]):
+    for number in column("I", moov, box, 8, _entries(moov, box, limit)):
         if number <= count:  # a list that goes on after the last sample does no harm
             flags[number] = 1
     return bytes(flags[1:])

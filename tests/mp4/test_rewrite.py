@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from array import array
 from pathlib import Path
@@ -121,6 +122,48 @@ def test_offsets_that_outgrow_32_bits_become_co64_and_every_size_around_is_right
         ("co64", [top - empty - 7 + moved]),
     ]
     assert [box.type for box in walk(header, 8)] == ["mvhd", "trak", "trak", "udta"]
+
+
+def with_far_offsets(moov: bytes, distance: int) -> bytes:
+    """The moov of a film of one track with its stco as a co64 of offsets `distance` bytes further on."""
+    around = [require(moov, *("moov", "trak", "mdia", "minf", "stbl")[:depth]) for depth in range(1, 6)]
+    stco = require(moov, "stco", within=around[-1])
+    offsets = column("I", moov, stco, 8, fields("II", moov, stco)[1])
+    co64 = chunk_table("co64", [offset + distance for offset in offsets])
+    data = bytearray(moov)
+    for box in around:
+        struct.pack_into(">I", data, box.start, box.size + len(co64) - stco.size)
+    data[stco.start : stco.stop] = co64
+    return bytes(data)
+
+
+def test_ffmpeg_reads_a_view_of_more_than_4_gib(tmp_path: Path) -> None:
+    """The original has a hole of 5 GiB in its mdat; sparse files make that free."""
+    small, huge, out = tmp_path / "small.mp4", tmp_path / "huge.mp4", tmp_path / "view.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=2", "-c:v", "libx264", small)
+    data = small.read_bytes()
+    ftyp, mdat, old = (require(data, name) for name in ("ftyp", "mdat", "moov"))
+    payload = data[mdat.payload_start : mdat.stop]
+    start = 5 << 30
+    moov = with_far_offsets(data[old.start : old.stop], start - mdat.payload_start)
+    with huge.open("wb") as file:
+        file.write(data[: ftyp.stop] + struct.pack(">I4sQ", 1, b"mdat", start + len(payload) - ftyp.stop))
+        file.seek(start)
+        file.write(payload + moov)
+    assert framemd5(huge) == framemd5(small)
+    size = huge.stat().st_size
+    with huge.open("rb") as file:
+        boxes = top_level(lambda a, b: os.pread(file.fileno(), b - a, a), size)
+    view = moov_first(boxes, moov, data[: ftyp.stop], size)
+    assert view is not None
+    assert view.spans == ((ftyp.stop, start + len(payload)),)
+    with out.open("wb") as file:
+        file.write(view.header)
+        file.write(struct.pack(">I4sQ", 1, b"mdat", start + len(payload) - ftyp.stop))
+        file.seek(len(view.header) + start - ftyp.stop)
+        file.write(payload)
+    assert out.stat().st_size == view.size
+    assert framemd5(out) == framemd5(small)
 
 
 def test_a_chunk_table_that_fits_in_32_bits_stays_as_it_is() -> None:

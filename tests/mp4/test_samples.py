@@ -108,13 +108,25 @@ def test_encryption_is_refused_by_that_name() -> None:
         moov(trak(stbl(), timescale=0)),
         moov(trak(build_box("stbl"))),
         moov(trak(stbl(), edits=build_box("edts", build_box("elst", bytes(4), b"\0\0\0\2", bytes(12))))),
+    ],
+)
+def test_a_moov_that_lacks_something_is_broken(data: bytes) -> None:
+    with pytest.raises(BrokenMedia):
+        read_movie(data, file_size=1000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        moov(*[build_box("free")] * 3000),
+        moov(*[trak(build_box("stbl"), handler=b"text")] * 200),
         moov(
             trak(stbl(), edits=build_box("edts", build_box("elst", bytes(4), b"\xff\xff\xff\xff", bytes(12))))
         ),
     ],
 )
-def test_a_moov_that_lacks_something_is_broken(data: bytes) -> None:
-    with pytest.raises(BrokenMedia):
+def test_swarms_of_boxes_tracks_and_edits_are_absurd(data: bytes) -> None:
+    with pytest.raises(AbsurdMedia):
         read_movie(data, file_size=1000)
 
 

@@ -130,7 +130,8 @@ def test_raw_sound_beyond_the_end_or_out_of_proportion_is_refused() -> None:
         (compact(5, 3, b"\0\0\0\0"), BrokenMedia),
         (compact(8, 4, b"\0\0\0"), BrokenMedia),
         (stbl(more=build_full_box("ctts", 0, 0, words(9))), BrokenMedia),
-        (stbl(more=build_full_box("stss", 0, 0, words((1 << 32) - 1))), BrokenMedia),
+        (stbl(more=build_full_box("stss", 0, 0, words(1000))), BrokenMedia),
+        (stbl(more=build_full_box("stss", 0, 0, words((1 << 32) - 1))), AbsurdMedia),
     ],
 )
 def test_tables_that_contradict_each_other_are_refused(
