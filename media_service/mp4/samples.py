@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import repeat, takewhile
+from itertools import chain, islice, repeat, takewhile
 from operator import add
 
 from media_service.errors import AbsurdMedia, BrokenMedia, EncryptedMedia
@@ -77,8 +77,10 @@ class Track:
         if not self.count:
             return None
         times = self.presentation_times()
-        ends = [*self.samples.decode_times[1:], self.samples.decode_stop]
-        stop = max(end + offset for end, offset in zip(ends, self.samples.composition_offsets, strict=True))
+        table = self.samples
+        # A sample ends where the next one is decoded, moved by its own offset. No list: there may be millions.
+        ends = chain(islice(table.decode_times, 1, None), (table.decode_stop,))
+        stop = max(map(add, ends, table.composition_offsets))
         start, stop = max(min(times), self.delay), stop + self.shift
         shown = sum(edit.duration for edit in self.edits if edit.media_time is not None)
         if shown:
