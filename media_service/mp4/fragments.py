@@ -99,6 +99,14 @@ class Fragment:
         )
         return rest, skipped
 
+    def lasting_until(self, time: int) -> Fragment:
+        """With the last sample lengthened so that the fragment ends at `time`; itself when it ends later anyway."""
+        missing = time - (self.base_time + self.duration)
+        if missing <= 0 or not self.samples:
+            return self
+        last = self.samples[-1]
+        return replace(self, samples=(*self.samples[:-1], last._replace(duration=last.duration + missing)))
+
 
 def read_fragment(moof: bytes) -> Fragment:
     """The fragment that the whole box `moof` describes (its header included).

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, Callable
 
 from media_service.errors import TranscodeFailed, TranscodeIncomplete, TruncatedMedia
 from media_service.mp4.boxes import BoxCutter, CutBox
-from media_service.mp4.fragments import build_fragment, pack_samples, read_fragment
+from media_service.mp4.fragments import Fragment, build_fragment, pack_samples, read_fragment
 from media_service.mp4.init_segment import InitTrack, build_init, read_init
 from media_service.store.blobs import BlobWriter
 from media_service.store.catalog import Catalog
@@ -25,7 +25,8 @@ TRACK_ID = 1  # each rendition is a file of one track
 class Recorder:
     """Records one rendition. `changed` is called after each commit.
 
-    `frames` counts the samples so far, `seconds` is where they end, `init` describes the track.
+    `frames` counts the samples stored so far, `seconds` is where they end, `init` describes the track. After `finish`,
+    `encoded_seconds` is where the encoder said that the last one ends.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class Recorder:
         self._cutter = BoxCutter(MAX_BOX_BYTES)
         self._head = b""
         self._moof = b""
+        # The newest fragment waits for the next one: only the last may have to be stretched to the film's end.
+        self._held: tuple[Fragment, memoryview] | None = None
         self._fresh: list[Segment] = []
         self._committed_at = 0.0
         self._peak = 0
@@ -46,6 +49,7 @@ class Recorder:
         self._count = 0
         self._end_ticks = 0
         self.frames = 0
+        self.encoded_seconds = 0.0
 
     @property
     def is_video(self) -> bool:
@@ -62,17 +66,22 @@ class Recorder:
         async for chunk in chunks:
             for box in self._cutter.feed(chunk):
                 await self._take(box)
-        await self._commit()
 
-    def finish(self) -> None:
-        """The run ended well, so the stream must be whole. Raises TranscodeFailed.
+    async def finish(self, stop_seconds: float) -> None:
+        """The run ended well: store the last fragment, whose last sample lasts until `stop_seconds`.
 
-        Asked only then: of a run that failed, its own reason counts, not the box that it was writing.
+        Called only then: of a run that failed, its own reason counts, not the box that it was writing. Raises
+        TranscodeFailed when the stream is not whole.
         """
         try:
             self._cutter.finish()
         except TruncatedMedia as error:
             raise TranscodeFailed("The converter's output ends in the middle.") from error
+        if self._held is not None and self.init is not None:
+            fragment, payload = self._held
+            self.encoded_seconds = (fragment.base_time + fragment.duration) / self.init.timescale
+            await self._store(fragment.lasting_until(int(stop_seconds * self.init.timescale)), payload)
+        await self._commit()
         if self._count == 0:
             raise TranscodeIncomplete("Nothing came out of the converter.")
 
@@ -105,7 +114,12 @@ class Recorder:
         self._moof = b""
         if not fragment.samples:
             return
-        payload = memoryview(mdat.data)[mdat.header_size + skipped :]
+        held, self._held = self._held, (fragment, memoryview(mdat.data)[mdat.header_size + skipped :])
+        if held is not None:
+            await self._store(*held)
+
+    async def _store(self, fragment: Fragment, payload: memoryview) -> None:
+        assert self.init is not None, "fragments come after the init segment"
         number = self._count
         head = build_fragment(
             sequence=number + 1, track_id=TRACK_ID, base_time=fragment.base_time, samples=fragment.samples

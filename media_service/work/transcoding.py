@@ -99,7 +99,7 @@ class Transcoder:
         async with AsyncExitStack() as stack:
             recorders, writers = await self._record(run, stack)
             for recorder in recorders:
-                recorder.finish()
+                await recorder.finish(_stop_seconds(run, recorder))
             _compare(run, recorders)
             for writer in writers:
                 await writer.seal()
@@ -202,6 +202,13 @@ async def _all(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
         raise errors.exceptions[0] from None
 
 
+def _stop_seconds(run: _Run, recorder: Recorder) -> float:
+    """When the source's track ends. Encoders do not know how long their last frame is shown: a screen recording's for
+    seconds."""
+    track = run.facts.video if recorder.is_video else run.facts.main_audio
+    return 0.0 if track is None else run.facts.packets.stream(track.index).stop_seconds or 0.0
+
+
 def _compare(run: _Run, recorders: list[Recorder]) -> None:
     """Raise TranscodeIncomplete unless what came out has the length and the frames of what went in."""
     for recorder in recorders:
@@ -210,11 +217,11 @@ def _compare(run: _Run, recorders: list[Recorder]) -> None:
         packets = run.facts.packets.stream(track.index)
         if packets.count == 0 or packets.stop_seconds is None:
             continue
-        # The last frame's own length is not in every container; a slide show's may be a second.
-        allowed = END_SECONDS + min(1.0, packets.duration_seconds / packets.count)
-        if recorder.seconds < packets.stop_seconds - allowed:
+        # With every frame there, the last one is simply shown for long.
+        whole = recorder.is_video and recorder.frames >= packets.count
+        if not whole and recorder.encoded_seconds < packets.stop_seconds - END_SECONDS:
             raise TranscodeIncomplete(
-                f"Its {'picture' if recorder.is_video else 'sound'} ends at {recorder.seconds:.2f} s; "
+                f"Its {'picture' if recorder.is_video else 'sound'} ends at {recorder.encoded_seconds:.2f} s; "
                 f"the original's ends at {packets.stop_seconds:.2f} s."
             )
         if recorder.is_video and recorder.frames < _least_frames(run.facts, packets.count):
