@@ -38,8 +38,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     host = os.environ.get("MEDIA_SERVICE_HOST", "127.0.0.1")
-    port = int(os.environ.get("MEDIA_SERVICE_PORT", "8000"))
-    if problem := port_problem(host, port):
+    port = os.environ.get("MEDIA_SERVICE_PORT", "8000")
+    # What is no number is left to the service, which names the variable.
+    if port.isdecimal() and (problem := port_problem(host, int(port))):
         print(problem, file=sys.stderr)
         return 1
     try:
