@@ -92,8 +92,8 @@ class AssetRow {
     words.append(element("p", { className: "meta" }, this.#badge, this.#meta), this.#bar, this.#problem);
     const actions = element("div", { className: "actions" }, this.#open, this.#copy, this.#delete);
     this.#delete.onclick = () => remove(this.asset);
-    this.#poster.onerror = () => (this.#poster.hidden = true);
-    this.#copy.onkeydown = ({ key }) => key === "Escape" && this.#closeMenu();
+    this.#poster.addEventListener("error", () => (this.#poster.hidden = true));
+    this.#copy.addEventListener("keydown", ({ key }) => key === "Escape" && this.#closeMenu());
     this.#copy.addEventListener("focusout", ({ relatedTarget }) => {
       if (relatedTarget && !this.#copy.contains(relatedTarget)) this.#copy.open = false;
     });
