@@ -108,7 +108,7 @@ class AssetRow {
     const playable = Boolean(playback.original || playback.hls || playback.mp4);
     Object.assign(this.node.dataset, { id: asset.id, state });
     setText(this.#title, title || asset.filename || asset.id);
-    setText(this.#badge, WORDS[state] ?? state);
+    setText(this.#badge, state === "playable" && !playable ? "Converting" : (WORDS[state] ?? state));
     for (const link of [this.#title, this.#open]) {
       if (playable) link.href = playback.watch;
       else link.removeAttribute("href");
