@@ -118,7 +118,10 @@ class _Columns:
         offsets = [offset + lift for offset in offsets]
         decoded = accumulate(durations, initial=0)
         shown = list(map(add, decoded, offsets))
-        first, last = min(shown), max(map(add, shown, durations))
+        first = min(shown)
+        # The film is as long as its samples last together. With variable rates a frame's own duration is the time to the
+        # next one *decoded*, so adding it to when the frame is *shown* would overshoot by seconds.
+        last = max(first + sum(durations), max(shown) + 1)
         begins = (
             segments[0].base_time + first - lift
         )  # when the track is first seen or heard, in absolute ticks

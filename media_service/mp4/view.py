@@ -9,6 +9,8 @@ from media_service.mp4.layout import MAX_MOOV_BYTES, Read, top_level
 from media_service.mp4.rewrite import View, moov_first
 from media_service.mp4.samples import Movie, read_movie
 
+MAX_FTYP_BYTES = 4096  # a thousand brands; real files have five
+
 
 @dataclass(frozen=True, slots=True)
 class MovieView:
@@ -29,6 +31,8 @@ def movie_view(read: Read, size: int) -> MovieView:
     if moov_box.size > MAX_MOOV_BYTES:
         raise AbsurdMedia(f"its index has {moov_box.size} bytes.")
     ftyp_box = next((box for box in boxes if box.type == "ftyp"), None)
+    if ftyp_box is not None and ftyp_box.size > MAX_FTYP_BYTES:
+        raise AbsurdMedia(f"its list of brands has {ftyp_box.size} bytes.")
     moov = read(moov_box.start, moov_box.stop)
     ftyp = b"" if ftyp_box is None else read(ftyp_box.start, ftyp_box.stop)
     return MovieView(read_movie(moov, file_size=size), moov_first(boxes, moov, ftyp, size))

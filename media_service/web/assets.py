@@ -89,7 +89,8 @@ async def list_assets(
 ) -> Response[AssetPageJson]:
     """The catalog, newest first, in pages; `q` looks in titles and file names."""
     assets, next_cursor = await catalog.page(limit, cursor, state=asset_state, search=search)
-    items = [asset_json(asset, await catalog.renditions(asset.id)) for asset in assets]
+    renditions = await catalog.renditions_of([asset.id for asset in assets])
+    items = [asset_json(asset, renditions[asset.id]) for asset in assets]
     return Response(AssetPageJson(items, next_cursor), headers=NO_STORE)
 
 

@@ -5,11 +5,14 @@ What is left to do follows from the catalog alone, so a process may die at any m
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from media_service.errors import NotFound
+from media_service.errors import NotFound, StorageFull
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.work.embedded import EmbeddedQueue
@@ -20,6 +23,8 @@ from media_service.work.transcoding import Transcoder
 
 # Indexing is short and makes an asset playable: it never waits behind a transcode. Two, because it is half disk, half CPU.
 INDEXERS = 2
+# How long work waits for somebody to make room on a full disk.
+RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +46,8 @@ class Tasks:
         self._blobs = blobs
         self._events = events
         self._indexer = indexer
-        self._transcoding = EmbeddedQueue("transcoding", transcoder.transcode, workers=transcode_workers)
+        self._transcoder = transcoder
+        self._transcoding = EmbeddedQueue("transcoding", self._transcode, workers=transcode_workers)
         self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
 
     async def __aenter__(self) -> Self:
@@ -62,6 +68,8 @@ class Tasks:
                 await self._blobs.delete_tree(tree)
         for asset in await self._catalog.unfinished():
             log.info("taking up %s again (%s)", asset.id, asset.state)
+            # A broken-off run's segments may name blobs that went with it: nothing of it is offered any more.
+            await self._catalog.clear_renditions(asset.id)
             self.submit(asset.id)
 
     def submit(self, asset_id: str) -> None:
@@ -84,6 +92,23 @@ class Tasks:
         self._events.publish("deleted", asset_id)
 
     async def _index(self, asset_id: str) -> None:
+        with self._again_when_full(self._indexing, asset_id):
+            await self._index_now(asset_id)
+
+    async def _transcode(self, asset_id: str) -> None:
+        with self._again_when_full(self._transcoding, asset_id):
+            await self._transcoder.transcode(asset_id)
+
+    @contextmanager
+    def _again_when_full(self, queue: Queue, asset_id: str) -> Iterator[None]:
+        """A full disk is no fault of the film: its work is taken up again later."""
+        try:
+            yield
+        except StorageFull:
+            log.warning("no room to make %s; trying again in %.0f s", asset_id, RETRY_SECONDS)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, queue.add, asset_id)
+
+    async def _index_now(self, asset_id: str) -> None:
         try:
             asset = await self._catalog.asset(asset_id)
             if asset.original_layout is None:

@@ -21,6 +21,7 @@ from media_service.errors import (
     MediaRejected,
     MediaServiceError,
     NotFound,
+    StorageFull,
     TranscodeFailed,
     TranscodeIncomplete,
 )
@@ -90,6 +91,9 @@ class Transcoder:
                 await self._make(run)
             except (TranscodeFailed, MediaRejected) as error:
                 await self._give_up(run, error)
+            except StorageFull:
+                await self._forget(asset_id)
+                raise
         except NotFound:
             log.info("%s was deleted while it was made", asset_id)
 
@@ -115,9 +119,8 @@ class Transcoder:
         )
 
     async def _begin_afresh(self, run: _Run) -> None:
-        """Forget what an earlier, broken-off run left."""
-        await self._catalog.clear_renditions(run.asset.id)
-        await self._blobs.delete_tree(runs_tree(run.asset.id))
+        """In place of what an earlier, broken-off run left."""
+        await self._forget(run.asset.id)
         for one in (run.video, run.audio):
             if one is not None:
                 await self._catalog.put_rendition(
@@ -167,12 +170,17 @@ class Transcoder:
 
     async def _give_up(self, run: _Run, error: MediaServiceError) -> None:
         log.warning("%s failed: %s: %s", run.asset.id, error.code, error.detail)
-        await self._catalog.clear_renditions(run.asset.id)
-        await self._blobs.delete_tree(runs_tree(run.asset.id))
+        await self._forget(run.asset.id)
         await self._catalog.update_asset(
             run.asset.id, state="failed", error_code=error.code, error_detail=f"{error.title}. {error.detail}"
         )
         self._events.publish("asset", run.asset.id)
+
+    async def _forget(self, asset_id: str) -> None:
+        """Nothing of a run that did not come to a good end is offered or kept."""
+        await self._catalog.clear_renditions(asset_id)
+        await self._blobs.delete_tree(runs_tree(asset_id))
+        self._events.publish("asset", asset_id)
 
 
 def _plan(asset: Asset, facts: Facts) -> _Run:
