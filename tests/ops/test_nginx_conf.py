@@ -5,8 +5,10 @@ which form and when. What our own service does behind it is tested with the serv
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import httpx
 import pytest
 
 from media_service.settings import Settings
-from tests.support.nginx import CONF, Nginx, configuration, free_port, program, running_nginx
+from tests.support.nginx import CONF, Nginx, configuration, free_port, listens, program, running_nginx
 from tests.support.processes import wait_until
 from tests.support.upstream import Handler, Upstream, running_upstream
 
@@ -59,6 +61,49 @@ def test_all_that_it_writes_is_below_its_prefix(proxy: Nginx) -> None:
         ]
         assert not value.startswith("/"), directive
     assert (proxy.directory / "nginx.pid").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_it_runs_as_a_user_without_rights() -> None:
+    # As in the pod: uid 10001, a prefix that belongs to it, standard output that the container runtime gave to it.
+    with tempfile.TemporaryDirectory() as name:
+        prefix = Path(name)
+        prefix.chmod(0o755)
+        port = free_port()
+        (prefix / "nginx.conf").write_text(configuration(port=port, upstream_port=free_port()))
+        (prefix / "run").mkdir()
+        for path in (prefix / "run", prefix / "log"):
+            path.touch(exist_ok=True)
+            os.chown(path, 10001, 10001)
+        become = [
+            "setpriv",
+            "--reuid=10001",
+            "--regid=10001",
+            "--clear-groups",
+            "--no-new-privs",
+            "--bounding-set=-all",
+        ]
+        argv = [
+            *become,
+            program(),
+            "-p",
+            str(prefix / "run"),
+            "-e",
+            "stderr",
+            "-c",
+            str(prefix / "nginx.conf"),
+        ]
+        with (prefix / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [*argv, "-g", "daemon off;"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            wait_until(lambda: process.poll() is not None or listens(port), 10, "nginx listens")
+            assert process.poll() is None, (prefix / "log").read_text()
+            assert httpx.patch(f"http://127.0.0.1:{port}/", content=bytes(MIB)).status_code == 503
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def test_only_the_two_addresses_differ_from_the_file_in_production() -> None:

@@ -74,7 +74,7 @@ def _turned(path: Path, degrees: int) -> Path:
     """The same film with a display matrix, as a phone held upright writes it. Metadata: no frame is encoded again."""
     unturned = path.with_name(f"unturned-{path.name}")
     path.rename(unturned)
-    rotate = ["-metadata:s:v:0", f"rotate={degrees}"]
+    rotate = ["-metadata:s:v:0", f"rotate={-degrees % 360}"]  # ffmpeg 5.1 counts the other way round here
     argv = [
         "ffmpeg",
         "-nostdin",

@@ -75,7 +75,7 @@ def running_nginx(directory: Path, upstream_port: int, conf: Path = CONF) -> Ite
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=access, stderr=errors)
     nginx = Nginx(url=f"http://127.0.0.1:{port}", pid=process.pid, directory=directory)
     try:
-        wait_until(lambda: process.poll() is not None or _listens(port), START_SECONDS, "nginx listens")
+        wait_until(lambda: process.poll() is not None or listens(port), START_SECONDS, "nginx listens")
         assert process.poll() is None, f"nginx ended at its start:\n{nginx.error_log()}"
         yield nginx
     finally:
@@ -91,6 +91,7 @@ def free_port() -> int:
         return port
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Does somebody listen on that port of the loopback address?"""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
