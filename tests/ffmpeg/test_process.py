@@ -17,7 +17,7 @@ from media_service.ffmpeg.pipes import Pipe
 from media_service.ffmpeg.process import start
 from media_service.ffmpeg.progress import Progress
 from tests.ffmpeg.loops import LOOPS, run_on
-from tests.support.processes import Process, children, look_up, still_running, wait_until
+from tests.support.processes import Process, look_up, still_running, wait_until
 
 LIMITS = Limits(memory_bytes=4 << 30)
 ENDLESS = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=1000"]
@@ -344,11 +344,12 @@ asyncio.run(main())
 
 def test_a_parent_killed_outright_takes_its_child_along() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        child = known(int(parent.stdout.readline()))
-        assert child in children(parent.pid)
-        parent.kill()
-        parent.wait()
+        try:
+            assert parent.stdout is not None
+            child = known(int(parent.stdout.readline()))
+            assert child.parent == parent.pid
+        finally:
+            parent.kill()
     wait_until(lambda: not still_running(child), 2.0, "ffmpeg dies with its parent")
 
 
