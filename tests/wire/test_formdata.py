@@ -212,7 +212,7 @@ def test_names_are_utf8_or_else_latin1() -> None:
         ({"max_fields": 2}, FORM, False),
         ({"max_field_bytes": 6}, FORM, True),
         ({"max_field_bytes": 5}, FORM, False),
-        ({"max_header_bytes": 100}, [("x" * 40, None, b"")], True),
+        ({"max_header_bytes": 100}, FORM, True),
         ({"max_header_bytes": 100}, [("x" * 80, None, b"")], False),
         ({"max_header_bytes": 100}, [("x", "x" * 60, b"")], False),
     ],

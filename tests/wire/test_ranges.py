@@ -42,6 +42,7 @@ def test_valid_sets_select_their_bytes(value: str, spans: list[tuple[int, int]])
         ("bytes=0-99,50-149", [(0, 150)]),
         ("bytes=900-909,20-29,0-9,10-19", [(900, 910), (0, 30)]),
         ("bytes=0-99,10-19,500-509", [(0, 100), (500, 510)]),
+        ("bytes=0-9,500-509,10-19", [(0, 20), (500, 510)]),
     ],
 )
 def test_touching_and_overlapping_ranges_become_one_at_the_place_of_the_first(
@@ -121,7 +122,7 @@ SPECS = st.one_of(
 )
 
 
-@given(st.lists(SPECS, min_size=1, max_size=MAX_RANGES), st.integers(0, 50))
+@given(st.lists(SPECS, min_size=1, max_size=MAX_RANGES), st.integers(0, 50) | st.just(500))
 def test_the_spans_are_disjoint_and_hold_what_the_specs_select_and_nothing_else(
     specs: list[tuple[int | None, int | None]], size: int
 ) -> None:
