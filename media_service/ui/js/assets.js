@@ -6,7 +6,7 @@ import { bytes, duration, percent } from "./format.js";
 const WORDS = {
   receiving: "Receiving",
   probing: "Checking",
-  playable: "Playable, converting",
+  playable: "Playable",
   ready: "Ready",
   failed: "Failed",
 };
@@ -108,7 +108,7 @@ class AssetRow {
     const playable = Boolean(playback.original || playback.hls || playback.mp4);
     Object.assign(this.node.dataset, { id: asset.id, state });
     setText(this.#title, title || asset.filename || asset.id);
-    setText(this.#badge, state === "playable" && !playable ? "Converting" : (WORDS[state] ?? state));
+    setText(this.#badge, this.#words(playable));
     for (const link of [this.#title, this.#open]) {
       if (playable) link.href = playback.watch;
       else link.removeAttribute("href");
@@ -126,6 +126,13 @@ class AssetRow {
     this.#showLinks();
   }
 
+  #words(playable) {
+    const { progress, state } = this.asset;
+    if (state !== "playable") return WORDS[state] ?? state;
+    if (progress === null) return playable ? "Playable, waiting" : "Waiting";
+    return playable ? "Playable, converting" : "Converting";
+  }
+
   #facts() {
     const { duration: seconds, width, height, size, created_at, progress, state } = this.asset;
     const created = new Date(created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
@@ -137,7 +144,8 @@ class AssetRow {
 
   #showProgress() {
     const { progress, state, title } = this.asset;
-    this.#bar.hidden = state === "ready" || state === "failed";
+    // One that waits for its turn shows no bar: a dozen moving ones would say that much is going on.
+    this.#bar.hidden = state === "ready" || state === "failed" || (state === "playable" && progress === null);
     this.#bar.setAttribute("aria-label", `Conversion of ${title}`);
     setProgress(this.#bar, progress);
   }
