@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from media_service.errors import NotFound, StorageFull
+from media_service.errors import MediaServiceError, NotFound, StorageFull
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.work.embedded import EmbeddedQueue
@@ -25,6 +25,7 @@ from media_service.work.transcoding import Transcoder
 INDEXERS = 2
 # How long work waits for somebody to make room on a full disk.
 RETRY_SECONDS = 60.0
+OUR_MISTAKE = "The service made a mistake with this file; its log says more."
 
 log = logging.getLogger(__name__)
 
@@ -92,21 +93,31 @@ class Tasks:
         self._events.publish("deleted", asset_id)
 
     async def _index(self, asset_id: str) -> None:
-        with self._again_when_full(self._indexing, asset_id):
+        async with self._judged(self._indexing, asset_id):
             await self._index_now(asset_id)
 
     async def _transcode(self, asset_id: str) -> None:
-        with self._again_when_full(self._transcoding, asset_id):
+        async with self._judged(self._transcoding, asset_id):
             await self._transcoder.transcode(asset_id)
 
-    @contextmanager
-    def _again_when_full(self, queue: Queue, asset_id: str) -> Iterator[None]:
-        """A full disk is no fault of the film: its work is taken up again later."""
+    @asynccontextmanager
+    async def _judged(self, queue: Queue, asset_id: str) -> AsyncIterator[None]:
+        """What to do with errors that are not the film's."""
         try:
             yield
         except StorageFull:
+            # Somebody will make room: the work is taken up again later.
             log.warning("no room to make %s; trying again in %.0f s", asset_id, RETRY_SECONDS)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, queue.add, asset_id)
+        except Exception:
+            # A mistake of ours. The queue logs it; whoever waits for the film must not wait forever.
+            with suppress(NotFound):
+                await self._catalog.clear_renditions(asset_id)
+                await self._catalog.update_asset(
+                    asset_id, state="failed", error_code=MediaServiceError.code, error_detail=OUR_MISTAKE
+                )
+                self.announce(asset_id)
+            raise
 
     async def _index_now(self, asset_id: str) -> None:
         try:
