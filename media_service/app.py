@@ -14,11 +14,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 
-from media_service import __version__
 from media_service.errors import MediaServiceError
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Intake
@@ -29,6 +25,7 @@ from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.local_blobs import LocalBlobs
 from media_service.web import assets, events, media, operations, pages
+from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
 from media_service.work.events import Events
 from media_service.work.indexing import Indexer
@@ -65,7 +62,7 @@ def create_app(settings: Settings) -> Litestar:
             HTTPException: on_framework_error,
             Exception: on_bug,
         },
-        openapi_config=_openapi(),
+        openapi_config=openapi_config(),
         logging_config=None,
         # JSON bodies only; the upload routes set their own limit.
         request_max_body_size=1 << 20,
@@ -139,31 +136,3 @@ def _kept_token(path: Path) -> str:
             file.write(token + "\n")
         print(f"admin token: {token} (kept in {path})", flush=True)
         return token
-
-
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="media_service",
-        version=__version__,
-        description="Upload a video; seek anywhere in it, at once, exactly, on any player.",
-        path="/schema",
-        # Everything from our own origin: the page works without internet.
-        render_plugins=[
-            SwaggerRenderPlugin(
-                js_url="/ui/vendor/swagger-ui/swagger-ui-bundle.js",
-                css_url="/ui/vendor/swagger-ui/swagger-ui.css",
-                standalone_preset_js_url="/ui/vendor/swagger-ui/swagger-ui-standalone-preset.js",
-                favicon="<link rel='icon' href='/ui/icon.svg'>",
-                path="/",
-            )
-        ],
-        components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
-        security=[{"key": []}],
-        servers=[Server(url="/")],
-        tags=[
-            Tag("assets", "Upload, list, look at, rename, delete"),
-            Tag("events", "What changes, as it changes"),
-            Tag("playback", "What players fetch; no key needed"),
-            Tag("operations", "For probes"),
-        ],
-    )

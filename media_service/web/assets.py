@@ -16,6 +16,7 @@ from media_service.store.records import Asset
 from media_service.web.body import announced_length, body_chunks
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import require_key
+from media_service.web.openapi import ApiOperation, FormOperation, RawOperation
 from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
 from media_service.wire.disposition import clean_filename
 from media_service.work.tasks import Tasks
@@ -36,7 +37,14 @@ async def _created(catalog: Catalog, asset: Asset) -> Response[AssetJson]:
     return Response(body, status_code=201, headers={**NO_STORE, "location": f"/api/v1/assets/{asset.id}"})
 
 
-@post("/api/v1/assets", guards=[require_key], request_max_body_size=None, tags=["assets"], status_code=201)
+@post(
+    "/api/v1/assets",
+    guards=[require_key],
+    request_max_body_size=None,
+    tags=["assets"],
+    operation_class=FormOperation,
+    status_code=201,
+)
 async def upload_form(
     request: AnyRequest, intake: Intake, admission: Admission, catalog: Catalog, idle_seconds: float
 ) -> Response[AssetJson]:
@@ -54,7 +62,14 @@ async def upload_form(
     return await _created(catalog, asset)
 
 
-@put("/api/v1/assets", guards=[require_key], request_max_body_size=None, tags=["assets"], status_code=201)
+@put(
+    "/api/v1/assets",
+    guards=[require_key],
+    request_max_body_size=None,
+    tags=["assets"],
+    operation_class=RawOperation,
+    status_code=201,
+)
 async def upload_raw(
     request: AnyRequest,
     intake: Intake,
@@ -77,7 +92,7 @@ async def upload_raw(
     return await _created(catalog, asset)
 
 
-@get("/api/v1/assets", guards=[require_key], tags=["assets"])
+@get("/api/v1/assets", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
 async def list_assets(
     catalog: Catalog,
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
@@ -94,14 +109,14 @@ async def list_assets(
     return Response(AssetPageJson(items, next_cursor), headers=NO_STORE)
 
 
-@get("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"])
+@get("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
 async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
     """One asset."""
     asset = await catalog.asset(asset_id)
     return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
 
 
-@patch("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"])
+@patch("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
 async def change_asset(
     catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
 ) -> Response[AssetJson]:
@@ -114,7 +129,7 @@ async def change_asset(
     return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
 
 
-@delete("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"])
+@delete("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
 async def delete_asset(tasks: Tasks, asset_id: str) -> None:
     """Delete an asset and all that was made from it. Running responses of it are sent to their end."""
     await tasks.remove(asset_id)

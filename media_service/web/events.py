@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
 from media_service.web.guards import require_key
+from media_service.web.openapi import ApiOperation
 from media_service.web.send import Departure, body, head
 from media_service.web.shapes import asset_json
 from media_service.work.events import Event, Events
@@ -93,7 +94,13 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-@get("/api/v1/events", guards=[require_key], tags=["events"], media_type="text/event-stream")
+@get(
+    "/api/v1/events",
+    guards=[require_key],
+    tags=["events"],
+    operation_class=ApiOperation,
+    media_type="text/event-stream",
+)
 async def all_events(request: Request[Any, Any, Any], events: Events, catalog: Catalog) -> ASGIApp:
     """Server-Sent Events of every asset: `asset` with its JSON, `deleted` with its id."""
     return EventStream(events, catalog, asset_id=None, after=_last_event_id(request))
@@ -103,6 +110,7 @@ async def all_events(request: Request[Any, Any, Any], events: Events, catalog: C
     "/api/v1/assets/{asset_id:str}/events",
     guards=[require_key],
     tags=["events"],
+    operation_class=ApiOperation,
     media_type="text/event-stream",
 )
 async def asset_events(

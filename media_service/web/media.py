@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from media_service.errors import NotFound
 from media_service.playback.library import Library
 from media_service.web.dependencies import Blobs
+from media_service.web.openapi import MediaOperation
 from media_service.web.send import DeliveryResponse
 from media_service.wire.delivery import plan
 from media_service.wire.representation import Representation
@@ -45,7 +46,9 @@ def _send(request: AnyRequest, blobs: Blobs, representation: Representation) -> 
     return DeliveryResponse(delivery, blobs, CORS)
 
 
-@route("/media/{asset_id:str}/{name:str}", http_method=READ, tags=["playback"])
+@route(
+    "/media/{asset_id:str}/{name:str}", http_method=READ, tags=["playback"], operation_class=MediaOperation
+)
 async def film(request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId, name: str) -> ASGIApp:
     """`original.{ext}`, `{rendition}.mp4`, `audio.m4a` or `poster.jpg`: whole files, any range of them."""
     stem, _, extension = name.rpartition(".")
@@ -58,13 +61,23 @@ async def film(request: AnyRequest, library: Library, blobs: Blobs, asset_id: As
     raise NotFound("There is no such file.")
 
 
-@route("/media/{asset_id:str}/hls/master.m3u8", http_method=READ, tags=["playback"])
+@route(
+    "/media/{asset_id:str}/hls/master.m3u8",
+    http_method=READ,
+    tags=["playback"],
+    operation_class=MediaOperation,
+)
 async def master(request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
     """The HLS multivariant playlist."""
     return _send(request, blobs, await library.master(asset_id))
 
 
-@route("/media/{asset_id:str}/hls/{rendition:str}/index.m3u8", http_method=READ, tags=["playback"])
+@route(
+    "/media/{asset_id:str}/hls/{rendition:str}/index.m3u8",
+    http_method=READ,
+    tags=["playback"],
+    operation_class=MediaOperation,
+)
 async def playlist(
     request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
@@ -72,7 +85,12 @@ async def playlist(
     return _send(request, blobs, await library.playlist(asset_id, rendition))
 
 
-@route("/media/{asset_id:str}/hls/{rendition:str}/init.mp4", http_method=READ, tags=["playback"])
+@route(
+    "/media/{asset_id:str}/hls/{rendition:str}/init.mp4",
+    http_method=READ,
+    tags=["playback"],
+    operation_class=MediaOperation,
+)
 async def init_segment(
     request: AnyRequest,
     library: Library,
@@ -85,7 +103,12 @@ async def init_segment(
     return _send(request, blobs, await library.init_segment(asset_id, rendition, version))
 
 
-@route("/media/{asset_id:str}/hls/{rendition:str}/{name:str}", http_method=READ, tags=["playback"])
+@route(
+    "/media/{asset_id:str}/hls/{rendition:str}/{name:str}",
+    http_method=READ,
+    tags=["playback"],
+    operation_class=MediaOperation,
+)
 async def segment(
     request: AnyRequest,
     library: Library,

@@ -10,17 +10,18 @@ from media_service.errors import MediaServiceError
 from media_service.ingest.intake import DISK_MARGIN_BYTES
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
+from media_service.web.openapi import PublicOperation
 
 NO_STORE = {"cache-control": "no-store"}
 
 
-@get("/livez", tags=["operations"])
+@get("/livez", tags=["operations"], operation_class=PublicOperation)
 async def livez() -> Response[dict[str, str]]:
     """200 as long as the event loop turns."""
     return Response({"status": "alive"}, headers=NO_STORE)
 
 
-@get("/readyz", tags=["operations"])
+@get("/readyz", tags=["operations"], operation_class=PublicOperation)
 async def readyz(catalog: Catalog, blobs: Blobs) -> Response[dict[str, Any]]:
     """200 when the catalog answers; 503 otherwise. Says also whether there is room for uploads."""
     try:

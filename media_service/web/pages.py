@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
+from media_service.web.openapi import PublicOperation
 from media_service.web.send import DeliveryResponse
 from media_service.web.shapes import PublicAssetJson, public_asset_json
 from media_service.wire.delivery import plan
@@ -67,7 +68,7 @@ def watch(asset_id: str) -> Response[bytes]:
     return _page("watch.html")
 
 
-@get("/watch/{asset_id:str}/asset.json", tags=["playback"])
+@get("/watch/{asset_id:str}/asset.json", tags=["playback"], operation_class=PublicOperation)
 async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJson]:
     """What the player needs to know; needs no key."""
     asset = await catalog.asset(asset_id)

@@ -1,0 +1,146 @@
+"""What the OpenAPI schema says beyond what handlers' signatures tell: bodies that are streamed, media, problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIFormat,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Server,
+    Tag,
+)
+
+from media_service import __version__
+
+_BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+_TEXT = Schema(type=OpenAPIType.STRING)
+_PROBLEM = OpenAPIResponse(
+    description="What went wrong (RFC 9457); `code` is stable, docs/errors.md lists them",
+    content={
+        "application/problem+json": OpenAPIMediaType(
+            schema=Schema(
+                type=OpenAPIType.OBJECT,
+                required=["type", "title", "status", "code"],
+                properties={
+                    "type": _TEXT,
+                    "title": _TEXT,
+                    "status": Schema(type=OpenAPIType.INTEGER),
+                    "code": _TEXT,
+                    "detail": _TEXT,
+                },
+            )
+        )
+    },
+)
+
+
+@dataclass
+class ApiOperation(Operation):
+    """An operation that wants a key; its errors are problems."""
+
+    def __post_init__(self) -> None:
+        self.responses = {
+            status: response for status, response in (self.responses or {}).items() if status != "400"
+        } | {"default": _PROBLEM}
+
+
+@dataclass
+class PublicOperation(ApiOperation):
+    """An operation that needs no key."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.security = [{}]
+
+
+@dataclass
+class FormOperation(ApiOperation):
+    """An upload as multipart/form-data."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        form = Schema(
+            type=OpenAPIType.OBJECT, required=["file"], properties={"file": _BINARY, "title": _TEXT}
+        )
+        self.request_body = RequestBody(
+            content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True
+        )
+
+
+@dataclass
+class RawOperation(ApiOperation):
+    """An upload as the bare file."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        content = {"application/octet-stream": OpenAPIMediaType(schema=_BINARY)}
+        self.request_body = RequestBody(content=content, required=True)
+
+
+@dataclass
+class MediaOperation(PublicOperation):
+    """Something that the range engine sends (docs/http.md)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole = {"*/*": OpenAPIMediaType(schema=_BINARY)}
+        header = OpenAPIHeader(schema=_TEXT)
+        validators = {"ETag": header, "Accept-Ranges": header, "Cache-Control": header}
+        self.parameters = [
+            *(self.parameters or []),
+            *(
+                Parameter(name=name, param_in="header", schema=_TEXT, required=False)
+                for name in ("Range", "If-Range", "If-None-Match", "If-Match")
+            ),
+        ]
+        self.responses = {
+            "200": OpenAPIResponse(description="All of it", headers=dict(validators), content=whole),
+            "206": OpenAPIResponse(
+                description="The range, or several as multipart/byteranges",
+                headers={**validators, "Content-Range": header},
+                content=whole,
+            ),
+            "304": OpenAPIResponse(description="Not modified", headers=dict(validators)),
+            "default": _PROBLEM,
+        }
+
+
+def openapi_config() -> OpenAPIConfig:
+    """The schema at /schema/openapi.json and its page at /schema, which loads nothing from elsewhere."""
+    return OpenAPIConfig(
+        title="media_service",
+        version=__version__,
+        description="Upload a video; seek anywhere in it, at once, exactly, on any player.",
+        path="/schema",
+        render_plugins=[
+            SwaggerRenderPlugin(
+                js_url="/ui/vendor/swagger-ui/swagger-ui-bundle.js",
+                css_url="/ui/vendor/swagger-ui/swagger-ui.css",
+                standalone_preset_js_url="/ui/vendor/swagger-ui/swagger-ui-standalone-preset.js",
+                favicon="<link rel='icon' href='/ui/icon.svg'>",
+                path="/",
+            )
+        ],
+        use_handler_docstrings=True,
+        components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+        security=[{"key": []}],
+        servers=[Server(url="/")],
+        tags=[
+            Tag("assets", "Upload, list, look at, rename, delete"),
+            Tag("events", "What changes, as it changes"),
+            Tag("playback", "What players fetch; no key needed"),
+            Tag("operations", "For probes"),
+        ],
+    )
