@@ -12,6 +12,7 @@ from media_service import __version__
 from media_service.app import create_app
 from media_service.server.listener import Listener
 from media_service.settings import InvalidSettings, load, unknown
+from media_service.store.directory import DirectoryUnusable, owned
 
 
 @click.group()
@@ -45,7 +46,11 @@ def serve() -> None:
         # Looked up when it is called: the lifespan puts it there.
         on_stopping=lambda: app.state.events.close(),  # noqa: PLW0108
     )
-    listener.run()
+    try:
+        with owned(settings.data_dir):
+            listener.run()
+    except DirectoryUnusable as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from media_service.memory.budget import Budget
 from media_service.playback.library import Library
 from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
+from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
 from media_service.web import assets, events, media, operations, pages
 from media_service.web.openapi import openapi_config
@@ -85,7 +86,7 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
         max_streams=settings.max_streams,
     )
     blobs = LocalBlobs(data / "blobs")
-    catalog = await stack.enter_async_context(open_catalog(f"sqlite+aiosqlite:///{data / 'catalog.sqlite3'}"))
+    catalog = await stack.enter_async_context(open_catalog(sqlite_url(data / "catalog.sqlite3")))
     news = Events()
     stack.callback(news.close)
     tasks = await stack.enter_async_context(

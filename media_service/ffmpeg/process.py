@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from media_service import errors
-from media_service.ffmpeg.fence import Limits, environment, fenced
+from media_service.ffmpeg.fence import Limits, cpu_seconds, environment, fenced
 from media_service.ffmpeg.pipes import Drain, Pipe
 from media_service.ffmpeg.progress import Progress, ProgressParser
 
@@ -101,15 +101,7 @@ class Process:
             raise self._verdict
         if code == 0:
             return
-        # The kernel counts ticks for the limit and nanoseconds for the usage: they differ by some percent.
-        if code == -signal.SIGKILL and self._cpu_seconds() > 0.9 * self._limits.cpu_seconds:
-            raise errors.TranscodeTooLong(
-                f"It used {self._cpu_seconds():.0f} s of processor time, more than the limit allows."
-            )
         raise errors.TranscodeFailed(_failure(code, self.stderr))
-
-    def _cpu_seconds(self) -> float:
-        return 0.0 if self.usage is None else self.usage.ru_utime + self.usage.ru_stime
 
     def _reap(self) -> None:
         """The pidfd became readable: the child is a zombie now, and its number is still ours."""
@@ -152,6 +144,10 @@ class Process:
         if now - self._started > self._limits.wall_seconds:
             self._condemn(
                 errors.TranscodeTooLong(f"It was not done after {self._limits.wall_seconds:.0f} s.")
+            )
+        elif cpu_seconds(self._child.pid) > self._limits.cpu_seconds:
+            self._condemn(
+                errors.TranscodeTooLong(f"It used {self._limits.cpu_seconds:.0f} s of processor time.")
             )
         elif now - self._alive_at > self._limits.stall_seconds:
             self._condemn(
