@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from media_service.errors import InvalidRequest, MediaServiceError, MethodNotAllowed, NotFound
+from media_service.web.refusal import Refusal, body_may_be_unread
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -18,7 +19,9 @@ log = logging.getLogger(__name__)
 AnyRequest = Request[Any, Any, Any]
 
 
-def problem(error: MediaServiceError, headers: dict[str, str] | None = None) -> Response[bytes]:
+def problem(
+    request: AnyRequest, error: MediaServiceError, headers: dict[str, str] | None = None
+) -> Response[bytes]:
     """The response that tells a client about `error`."""
     answer = dict(headers or {})
     answer["cache-control"] = "no-store"
@@ -29,31 +32,34 @@ def problem(error: MediaServiceError, headers: dict[str, str] | None = None) -> 
     body = {"type": "about:blank", "title": error.title, "status": error.status, "code": error.code}
     if error.detail:
         body["detail"] = error.detail
-    return Response(
-        msgspec.json.encode(body), status_code=error.status, media_type=MEDIA_TYPE, headers=answer
-    )
+    kind = Refusal if body_may_be_unread(request, error.status) else Response[bytes]
+    return kind(msgspec.json.encode(body), status_code=error.status, media_type=MEDIA_TYPE, headers=answer)
 
 
-def on_own_error(_: AnyRequest, error: MediaServiceError) -> Response[bytes]:
+def on_own_error(request: AnyRequest, error: MediaServiceError) -> Response[bytes]:
     """An error from the table."""
-    return problem(error)
+    return problem(request, error)
 
 
 def on_framework_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """An error that the framework found: put into the table's words."""
     if isinstance(error, NotFoundException):
-        return problem(NotFound("There is nothing at this address."))
+        return problem(request, NotFound("There is nothing at this address."))
     if isinstance(error, MethodNotAllowedException):
-        return problem(MethodNotAllowed(f"{request.method} is not possible here."), dict(error.headers or {}))
+        return problem(
+            request,
+            MethodNotAllowed(f"{request.method} is not possible here."),
+            dict(error.headers or {}),
+        )
     if error.status_code < 500:
-        return problem(InvalidRequest(_sentence(error)))
+        return problem(request, InvalidRequest(_sentence(error)))
     return on_bug(request, error)
 
 
 def on_bug(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Anything else is our mistake: the log has the details, the client does not."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(MediaServiceError("The service made a mistake; its log says more."))
+    return problem(request, MediaServiceError("The service made a mistake; its log says more."))
 
 
 def _sentence(error: HTTPException) -> str:
