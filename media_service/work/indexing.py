@@ -93,7 +93,17 @@ class Indexer:
         packets = None if view is None else movie_packets(view.movie, facts)
         if packets is None:
             packets = await scan(original.fd, facts, self._limits)
-        facts = msgspec.structs.replace(facts, packets=packets)
+        facts = msgspec.structs.replace(
+            facts,
+            packets=packets,
+            # Screen recorders write sound tracks without a single sound; ffmpeg would make an empty file of one and fail.
+            audio=tuple(
+                msgspec.structs.replace(
+                    track, decodable=track.decodable and packets.stream(track.index).count > 0
+                )
+                for track in facts.audio
+            ),
+        )
         seconds = self._checked_duration(facts, packets)
         codecs = browser_codecs(facts, None if view is None else view.movie)
         width, height = facts.video.display_size if facts.video is not None else (None, None)

@@ -19,6 +19,9 @@ from media_service.store.records import Segment
 
 MAX_BOX_BYTES = 256 << 20  # 2 s at 1 Gbit/s: a box that is larger is a mistake
 COMMIT_SECONDS = 0.5  # between commits; what a viewer of a film being made may have to wait more
+# ffmpeg's AAC begins with a packet of the encoder's own before the first sound: there to prime decoders, not to be heard,
+# also where the sound begins later than the picture.
+AAC_PRIMING_TICKS = 1024
 TRACK_ID = 1  # each rendition is a file of one track
 
 
@@ -42,6 +45,7 @@ class Recorder:
         self._moof = b""
         # The newest fragment waits for the next one: only the last may have to be stretched to the film's end.
         self._held: tuple[Fragment, memoryview] | None = None
+        self._begins_at: int | None = None  # ticks; what lies before is not for viewers
         self._fresh: list[Segment] = []
         self._committed_at = 0.0
         self._peak = 0
@@ -109,9 +113,11 @@ class Recorder:
     async def _add(self, mdat: CutBox) -> None:
         if self.init is None or not self._moof:
             raise TranscodeFailed("The converter wrote media data without a description of it.")
-        # AAC begins with a packet of the encoder's own before time zero: there to prime decoders, not to be heard.
-        fragment, skipped = read_fragment(self._moof).from_time(0)
+        fragment = read_fragment(self._moof)
         self._moof = b""
+        if self._begins_at is None:
+            self._begins_at = max(0, fragment.base_time + (0 if self.is_video else AAC_PRIMING_TICKS))
+        fragment, skipped = fragment.from_time(self._begins_at)
         if not fragment.samples:
             return
         held, self._held = self._held, (fragment, memoryview(mdat.data)[mdat.header_size + skipped :])
