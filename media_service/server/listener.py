@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
-from litestar.types import ASGIApp
 
-# nginx keeps upstream connections for 60 s; whoever closes an idle connection first must be nginx, or a request that is
+# nginx keeps upstream connections for 30 s (k8s/nginx.conf); whoever closes an idle connection first must be nginx, or a request that is
 # just on its way gets a reset instead of an answer.
 KEEP_ALIVE_SECONDS = 75
 # Far more than players and panels open; beyond it a plain 503 is better than running out of descriptors.
@@ -21,7 +20,13 @@ class Listener(uvicorn.Server):
     """A server that announces its address and tells `on_stopping` before it waits for running responses."""
 
     def __init__(
-        self, app: ASGIApp, *, host: str, port: int, shutdown_seconds: int, on_stopping: Callable[[], None]
+        self,
+        app: Callable[..., Awaitable[None]],
+        *,
+        host: str,
+        port: int,
+        shutdown_seconds: int,
+        on_stopping: Callable[[], None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
