@@ -91,10 +91,14 @@ def test_a_master_playlist_names_each_stream_with_its_sound() -> None:
         [AudioMedia("audio/index.m3u8", "sound", "Sound", 2)],
     )
     assert text.splitlines()[3:] == [
-        '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="Sound",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
-        'URI="audio/index.m3u8"',
-        '#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2000000,CODECS="avc1.64001f,mp4a.40.2",'
-        'RESOLUTION=1280x720,AUDIO="sound"',
+        (
+            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="Sound",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
+            'URI="audio/index.m3u8"'
+        ),
+        (
+            '#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2000000,CODECS="avc1.64001f,mp4a.40.2",'
+            'RESOLUTION=1280x720,AUDIO="sound"'
+        ),
         "720p/index.m3u8",
     ]
 
