@@ -69,13 +69,17 @@ class Indexer:
         self._max_duration_seconds = max_duration_seconds
 
     async def index(self, asset: Asset) -> Asset:
-        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile."""
+        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile.
+
+        Goes on where an earlier look was broken off: a crash may have come between playable and the still.
+        """
         assert asset.facts is not None, "an asset is admitted with facts"
         facts = msgspec.json.decode(asset.facts, type=Facts)
         try:
             async with await self._blobs.open(original_key(asset.id)) as original:
-                asset = await self._look(asset, facts, original)
-                self._events.publish("asset", asset.id)
+                if asset.original_layout is None:
+                    asset = await self._look(asset, facts, original)
+                    self._events.publish("asset", asset.id)
                 if facts.video is not None and await self._make_poster(asset, facts, original):
                     asset = await self._catalog.update_asset(asset.id, has_poster=True)
         except MediaRejected as error:

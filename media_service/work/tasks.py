@@ -122,7 +122,7 @@ class Tasks:
     async def _index_now(self, asset_id: str) -> None:
         try:
             asset = await self._catalog.asset(asset_id)
-            if asset.original_layout is None:
+            if asset.original_layout is None or not asset.has_poster:
                 asset = await self._indexer.index(asset)
             if asset.state != "failed":
                 self._transcoding.add(asset_id)
