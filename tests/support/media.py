@@ -16,8 +16,8 @@ def ffmpeg(*arguments: str | Path) -> str:
     return done.stderr
 
 
-def framemd5(path: Path) -> list[str]:
-    """One line per packet of each video and audio stream: times, size and MD5 of the stored bytes."""
+def framemd5(path: Path | str) -> list[str]:
+    """Of a file or URL, one line per packet of each video and audio stream: times, size and MD5 of the stored bytes."""
     argv = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-map", "0:v?", "-map", "0:a?"]
     argv += ["-c", "copy", "-copyts", "-f", "framemd5", "-"]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120)

@@ -94,12 +94,18 @@ def rss_bytes(pid: int) -> int:
 def memfd_bytes(*pids: int) -> int:
     """Pages of all memfds that the processes hold open, each memfd once. RSS does not show them unless they are mapped."""
     sizes: dict[int, int] = {}
-    for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                if str(link.readlink()).startswith("/memfd:"):
-                    found = link.stat()
-                    sizes[found.st_ino] = found.st_blocks * 512
-            except FileNotFoundError:
-                continue  # closed since the directory was read
+    for link in (link for pid in pids for link in _open_files(pid)):
+        try:
+            if str(link.readlink()).startswith("/memfd:"):
+                found = link.stat()
+                sizes[found.st_ino] = found.st_blocks * 512
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # closed since the directory was read
     return sum(sizes.values())
+
+
+def _open_files(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # ended since it was found

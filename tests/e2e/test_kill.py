@@ -1,0 +1,282 @@
+"""SIGKILL at random moments: of the service while it takes, makes and deletes films, and of its ffmpeg.
+
+The rounds share one data directory. A round starts the service on what the last one left, holds it to its word, sets
+clients on it and kills it; after the last one everything that was acknowledged must become a whole film.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import httpx
+import pytest
+
+from media_service.store.keys import original_key
+from tests.support.api import PLAYABLE, download, listed, put_in, settled
+from tests.support.films import Film, Films
+from tests.support.leaks import new_children
+from tests.support.media import decoded, packets
+from tests.support.processes import children, descendants, wait_until
+from tests.support.server import TOKEN, Server, running_server
+
+DEADLINE_SECONDS = 120.0
+PIECE_BYTES = 64 << 10
+BOUNDARY = "a-boundary-that-is-in-no-film"
+FORM_HEAD = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="form.mp4"\r\n'
+    "Content-Type: video/mp4\r\n\r\n"
+).encode()
+FORM_TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+MEMORY_BYTES = (0, 1 << 20, 256 << 20)  # all to disk; into memory and then to disk; all in memory
+
+
+class Promises:
+    """What the service has acknowledged, as its clients remember it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}  # id -> SHA-256
+        self.deleted: set[str] = set()
+        self.unsure: set[str] = set()  # a deletion was asked for, and no answer came
+        self.cut: set[str] = set()  # SHA-256 of uploads without an answer
+        self._lock = threading.Lock()
+
+    def acknowledge(self, asset_id: str, digest: str) -> None:
+        with self._lock:
+            self.kept[asset_id] = digest
+
+    def begin_deletion(self, chance: random.Random) -> str | None:
+        with self._lock:
+            if not self.kept:
+                return None
+            asset_id = chance.choice(sorted(self.kept))
+            del self.kept[asset_id]
+            self.unsure.add(asset_id)
+            return asset_id
+
+    def end_deletion(self, asset_id: str) -> None:
+        with self._lock:
+            self.unsure.remove(asset_id)
+            self.deleted.add(asset_id)
+
+
+class Clients:
+    """Uploaders and a deleter, each in a thread, until the service is gone."""
+
+    def __init__(self, port: int, promises: Promises, seed: int, films: list[bytes]) -> None:
+        self._port = port
+        self._promises = promises
+        chance = random.Random(seed)
+        jobs = [
+            threading.Thread(target=self._upload, args=(kind, chance.choice(films), chance.random()))
+            for kind in ("form", "raw", "chunked")
+        ]
+        self._threads = [*jobs, threading.Thread(target=self._delete, args=(random.Random(seed),))]
+        self.gone = threading.Event()
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gone.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _upload(self, kind: str, film: bytes, tag: float) -> None:
+        # No two uploads alike: a `free` box with a number of its own at the end.
+        film += (16).to_bytes(4) + b"free" + round(tag * 2**60).to_bytes(8)
+        digest = hashlib.sha256(film).hexdigest()
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        try:
+            self._send(connection, kind, film)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
+            self._promises.cut.add(digest)
+            return
+        finally:
+            connection.close()
+        assert answer.status == 201, body
+        found = json.loads(body)
+        assert found["sha256"] == digest
+        self._promises.acknowledge(found["id"], digest)
+
+    def _send(self, connection: http.client.HTTPConnection, kind: str, film: bytes) -> None:
+        if kind == "form":
+            connection.putrequest("POST", "/api/v1/assets")
+            connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+            film = FORM_HEAD + film + FORM_TAIL
+        else:
+            connection.putrequest("PUT", "/api/v1/assets?filename=raw.mp4")
+        length = ("Transfer-Encoding", "chunked") if kind == "chunked" else ("Content-Length", str(len(film)))
+        for header in (length, *HEADERS.items()):
+            connection.putheader(*header)
+        connection.endheaders()
+        for start in range(0, len(film), PIECE_BYTES):
+            piece = film[start : start + PIECE_BYTES]
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if kind == "chunked" else piece)
+            self.gone.wait(0.003)  # as slow as a fast line, so that kills meet uploads half-way
+        if kind == "chunked":
+            connection.send(b"0\r\n\r\n")
+
+    def _delete(self, chance: random.Random) -> None:
+        asset_id = None if chance.random() < 0.3 else self._promises.begin_deletion(chance)
+        if asset_id is None:
+            return
+        self.gone.wait(chance.random())
+        try:
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{self._port}", headers=HEADERS, timeout=60
+            ) as client:
+                answer = client.delete(f"/api/v1/assets/{asset_id}")
+        except httpx.TransportError:
+            return
+        assert answer.status_code == 204, answer.text
+        self._promises.end_deletion(asset_id)
+
+
+def run_rounds(directory: Path, films: list[bytes], frames: int, rounds: int) -> None:
+    """Kill the service `rounds` times, then see every promise kept."""
+    promises = Promises()
+    family = {(child.pid, child.started) for child in children(os.getpid())}
+    for number in range(rounds):
+        chance = random.Random(number)
+        with running_server(directory, upload_memory_bytes=MEMORY_BYTES[number % 3]) as server:
+            holds_its_word(server, promises)
+            with Clients(server.port, promises, number, films) as clients:
+                clients.gone.wait(chance.uniform(0.05, 1.5))
+                server.kill()
+        wait_until(lambda: not new_children(family), 5, "ffmpeg follows the service")
+    with running_server(directory, transcode_workers=2) as server:
+        holds_its_word(server, promises)
+        print(
+            f"{len(promises.kept)} uploads kept, {len(promises.cut)} cut off and gone, {len(promises.deleted)} deleted"
+        )
+        with server.client() as client:
+            for asset in listed(client):
+                becomes_a_whole_film(server, client, asset["id"], frames, directory / "film.mp4")
+        assert promises.kept, "no upload was acknowledged in time: nothing was tried"
+
+
+def holds_its_word(server: Server, promises: Promises) -> None:
+    """What was acknowledged is there, byte for byte; what was deleted is not; nothing is there in parts."""
+    with server.client() as client:
+        found = {asset["id"]: asset["sha256"] for asset in listed(client)}
+    blobs = server.data_dir / "blobs"
+    assert promises.kept.items() <= found.items()
+    assert not promises.deleted & found.keys()
+    # An asset may have been complete a moment before its answer would have gone out: then it is there as a whole.
+    for asset_id in found.keys() - promises.kept.keys() - promises.unsure:
+        assert found[asset_id] in promises.cut
+        promises.cut.remove(found[asset_id])
+        promises.kept[asset_id] = found[asset_id]
+    assert {path.name for path in blobs.iterdir()} == found.keys()
+    for asset_id, digest in found.items():
+        with (blobs / original_key(asset_id)).open("rb") as original:
+            assert hashlib.file_digest(original, "sha256").hexdigest() == digest
+    promises.unsure &= found.keys()
+
+
+def becomes_a_whole_film(
+    server: Server, client: httpx.Client, asset_id: str, frames: int, path: Path
+) -> None:
+    """Its transcode is taken up, the result plays to its end, and nothing of broken-off runs is left."""
+    asset = settled(server, asset_id, DEADLINE_SECONDS)
+    assert asset["state"] == "ready", asset["error"]
+    assert asset["playback"]["poster"]
+    download(client, asset["playback"]["mp4"], path)
+    pictures = [line for line in decoded(path) if line.startswith("0,")]
+    assert len(pictures) == len(packets(path, "v", "pts")) == frames
+    runs = server.data_dir / "blobs" / asset_id / "runs"
+    assert len({path.name.partition("-")[0] for path in runs.iterdir()}) == 1
+
+
+def padded(film: Path, size: int) -> bytes:
+    """The film with a `free` box at its end: more to upload, nothing more to encode."""
+    return film.read_bytes() + size.to_bytes(4) + b"free" + random.Random(size).randbytes(size - 8)
+
+
+def test_a_service_killed_at_random_moments_loses_nothing(tmp_path: Path, films: Films) -> None:
+    film = films.film(Film(seconds=2, size=(160, 90)))
+    run_rounds(tmp_path, [padded(film, 1 << 20), padded(film, 4 << 20)], frames=50, rounds=3)
+
+
+@pytest.mark.torture
+def test_a_service_killed_twenty_times_loses_nothing(tmp_path: Path, films: Films) -> None:
+    film = films.film(Film(seconds=8, size=(480, 270)))
+    run_rounds(tmp_path, [padded(film, 1 << 20), padded(film, 16 << 20)], frames=200, rounds=20)
+
+
+@pytest.fixture
+def busy(tmp_path: Path, films: Films) -> Iterator[tuple[Server, str]]:
+    """A service in the middle of a transcode, and the film's id."""
+    film = films.film(Film(seconds=30, size=(1280, 720)))
+    with running_server(tmp_path, transcode_threads=1) as server:
+        with server.client() as client:
+            asset_id = put_in(client, film)["id"]
+        settled(server, asset_id, DEADLINE_SECONDS, PLAYABLE)
+        with server.client() as client:
+            wait_until(
+                lambda: client.get(f"/media/{asset_id}/hls/master.m3u8").status_code == 200,
+                DEADLINE_SECONDS,
+                "the first segments",
+            )
+        yield server, asset_id
+
+
+def encoder(server: Server) -> int:
+    """The process that transcodes."""
+    (found,) = [child.pid for child in descendants(server.pid) if child.name == "ffmpeg"]
+    return found
+
+
+def test_a_killed_ffmpeg_leaves_a_failed_film_of_which_only_the_original_plays(
+    busy: tuple[Server, str],
+) -> None:
+    server, asset_id = busy
+    os.kill(encoder(server), signal.SIGKILL)
+    asset = settled(server, asset_id, DEADLINE_SECONDS)
+    assert (asset["state"], asset["error"]["code"]) == ("failed", "transcode_failed")
+    assert asset["renditions"] == []
+    assert (asset["playback"]["hls"], asset["playback"]["mp4"]) == (None, None)
+    with server.client() as client:
+        for made in ("hls/master.m3u8", "hls/720p/index.m3u8", "hls/720p/0.m4s", "720p.mp4"):
+            assert client.get(f"/media/{asset_id}/{made}").status_code in {404, 503}
+        assert client.get(f"/media/{asset_id}/original.mp4").status_code == 200
+    assert not (server.data_dir / "blobs" / asset_id / "runs").exists()
+
+
+def test_a_film_deleted_while_it_is_made_leaves_no_file_and_no_process(busy: tuple[Server, str]) -> None:
+    server, asset_id = busy
+    with server.client() as client:
+        assert client.delete(f"/api/v1/assets/{asset_id}").status_code == 204
+        assert not [child for child in descendants(server.pid) if not child.ended]
+        assert list((server.data_dir / "blobs").iterdir()) == []
+        assert client.get(f"/media/{asset_id}/original.mp4").status_code == 404
+
+
+def test_a_service_told_to_stop_in_the_middle_takes_the_film_up_again(
+    busy: tuple[Server, str], tmp_path: Path
+) -> None:
+    server, asset_id = busy
+    server.stop()
+    assert not [child for child in descendants(os.getpid()) if child.name == "ffmpeg"]
+    with running_server(tmp_path) as again, again.client() as client:
+        (asset,) = listed(client)
+        assert (asset["id"], asset["state"]) == (asset_id, "playable")
+        wait_until(
+            lambda: client.get(f"/media/{asset_id}/hls/720p/0.m4s").status_code == 200,
+            DEADLINE_SECONDS,
+            "the film is made afresh",
+        )
