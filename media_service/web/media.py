@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
 from media_service.playback.library import Library
+from media_service.web.cors import CORS, PREFLIGHT
 from media_service.web.dependencies import Blobs
 from media_service.web.openapi import MediaOperation
 from media_service.web.send import DeliveryResponse
@@ -24,21 +25,6 @@ Version = Annotated[
 ]
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
-
-# Players on other origins must be able to send and to read these (design.md s6). No credentials are involved, so "*".
-CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Accept-Ranges, Content-Length, Content-Range, ETag"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
-    (b"x-content-type-options", b"nosniff"),
-)
-PREFLIGHT = {
-    "access-control-allow-origin": "*",
-    "access-control-allow-methods": "GET, HEAD, OPTIONS",
-    "access-control-allow-headers": "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since",
-    "access-control-max-age": "86400",
-    "allow": "GET, HEAD, OPTIONS",
-}
 
 
 def _send(request: AnyRequest, blobs: Blobs, representation: Representation) -> ASGIApp:

@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from media_service.errors import InvalidRequest, MediaServiceError, MethodNotAllowed, NotFound
+from media_service.web.cors import PROBLEM_CORS, PUBLIC_PREFIX
 from media_service.web.refusal import Refusal, body_may_be_unread
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,6 +26,8 @@ def problem(
     """The response that tells a client about `error`."""
     answer = dict(headers or {})
     answer["cache-control"] = "no-store"
+    if request.url.path.startswith(PUBLIC_PREFIX):
+        answer |= PROBLEM_CORS
     if error.retry_after is not None:
         answer["retry-after"] = str(error.retry_after)
     if error.status == 401:
