@@ -79,6 +79,7 @@ class Incoming:
         self._buffer: Buffer | None = None
         self._writer: BlobWriter | None = None
         self._writers = AsyncExitStack()
+        self._kept = False
         self._pending = bytearray()
         self._digest = hashlib.sha256()
 
@@ -94,6 +95,9 @@ class Incoming:
     ) -> None:
         self._release_memory()
         await self._writers.aclose()
+        if self._writer is not None and not self._kept:
+            # The blob's directory too: a thousand broken-off uploads would leave a thousand empty ones.
+            await self._blobs.delete_tree(self.asset_id)
 
     @property
     def in_memory(self) -> bool:
@@ -133,6 +137,11 @@ class Incoming:
             await self._copy_to_store(self._buffer)
         assert self._writer is not None
         await self._writer.seal()
+        self._kept = True
+
+    def disown(self) -> None:
+        """Nobody will know of the bytes that were kept: remove them on exit after all."""
+        self._kept = False
 
     async def _flush(self) -> None:
         piece = bytes(self._pending)

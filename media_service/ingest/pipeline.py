@@ -13,6 +13,7 @@ from time import time
 
 import msgspec
 
+from media_service.errors import StorageFull
 from media_service.ffmpeg.fence import Limits
 from media_service.ffmpeg.probe import probe
 from media_service.ingest.intake import Incoming
@@ -54,7 +55,12 @@ class Admission:
             updated_at=now,
             facts=msgspec.json.encode(facts),
         )
-        await self._catalog.add_asset(asset)
+        try:
+            await self._catalog.add_asset(asset)
+        except StorageFull:
+            # The row did not fit any more; its film must not go on filling the disk until the next start sweeps it.
+            incoming.disown()
+            raise
         self._submit(asset.id)
         return asset
 
