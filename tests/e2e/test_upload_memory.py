@@ -116,14 +116,14 @@ def test_a_client_that_leaves_gives_everything_back(
                 wait_until(lambda: held_bytes(small, before) >= BUDGET - 2 * MIB, 10, "it has arrived")
             wait_until(lambda: small.memfd_bytes() == 0, 10, "the memory is given back")
             wait_until(lambda: small.open_descriptors() <= idle, 10, "the descriptors are closed")
-            wait_until(lambda: not blob_files(small, before), 10, "the file is gone")
+            wait_until(lambda: blob_trees(small) == before, 10, "the file and its place are gone")
     # The next one needs the whole budget, and gets it.
     content = padded(film, BUDGET)
     with RawConnection(small.port) as connection:
         put = RawUpload(small, connection, BUDGET)
         put.send(content[:-1])
         wait_until(lambda: small.memfd_bytes() >= BUDGET - MIB, 10, "it is in memory")
-        assert not blob_files(small, before)
+        assert blob_trees(small) == before
         put.send(content[-1:])
         put.finish()
 
@@ -141,7 +141,7 @@ def test_uploads_that_stall_are_ended(small: Server) -> None:
             assert head.status == 408
             assert b'"code":"upload_stalled"' in body
         assert small.memfd_bytes() == 0
-        assert not blob_files(small, before)
+        assert blob_trees(small) == before
         assert raw.closed_by_peer
         assert posted.closed_by_peer
 
@@ -201,7 +201,7 @@ def test_a_full_disk_refuses_uploads_and_nothing_else(tiny_disk: Path, film: byt
         answer = client.put(UPLOADS, content=content)
         assert_problem(answer, 507, "storage_full")
         assert answer.headers["retry-after"] == "60"
-        assert not blob_files(service, before)
+        assert blob_trees(service) == before
         # What is there can be watched all the same.
         assert client.get("/readyz").json()["storage"] == "full"
         assert client.get(UPLOADS).json()["items"][0]["id"] == kept["id"]
@@ -217,7 +217,7 @@ def test_a_disk_that_fills_up_under_an_upload_of_unknown_length_ends_it(tiny_dis
         with service.client() as client:
             answer = client.put(UPLOADS, content=iter([bytes(MIB)] * 100))
             assert_problem(answer, 507, "storage_full")
-            assert not blob_files(service, before)
+            assert blob_trees(service) == before
             assert client.put(UPLOADS, content=film).status_code == 201
 
 

@@ -11,12 +11,18 @@ from tests.support.raw_http import Head, RawConnection
 from tests.support.server import Server
 
 UPLOADS = "/api/v1/assets"
+PERIOD = 1_000_003
 
 
 def padded(film: bytes, size: int) -> bytes:
-    """The film with a box of random bytes at its end (ISO 14496-12 s8.1.2), `size` bytes together."""
+    """The film with a box at its end (ISO 14496-12 s8.1.2) that nobody looks into, `size` bytes together."""
     rest = size - len(film)
-    return film + rest.to_bytes(4) + b"free" + random.Random(size).randbytes(rest - 8)
+    return film + rest.to_bytes(4) + b"free" + filling(rest - 8)
+
+
+def filling(size: int) -> bytes:
+    """Bytes that look random. They repeat, but never in step with pieces, pages or buffers: the period is a prime."""
+    return (random.Random(PERIOD).randbytes(PERIOD) * (size // PERIOD + 1))[:size]
 
 
 def key(server: Server, **headers: str) -> dict[str, str]:
