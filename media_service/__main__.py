@@ -10,7 +10,9 @@ import click
 
 from media_service import __version__
 from media_service.app import create_app
+from media_service.server.limits import raise_descriptor_limit
 from media_service.server.listener import Listener
+from media_service.server.token import TokenUnusable, admin_token
 from media_service.settings import InvalidSettings, load, unknown
 from media_service.store.directory import DirectoryUnusable, owned
 
@@ -35,21 +37,22 @@ def serve() -> None:
     )
     # Alembic tells at each start what it is made of.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    raise_descriptor_limit()
     for name in unknown(os.environ):
         logging.warning("%s is not a setting of this version and does nothing", name)
-    app = create_app(settings)
-    listener = Listener(
-        app,
-        host=settings.host,
-        port=settings.port,
-        shutdown_seconds=settings.shutdown_seconds,
-        # Looked up when it is called: the lifespan puts it there.
-        on_stopping=lambda: app.state.events.close(),  # noqa: PLW0108
-    )
     try:
         with owned(settings.data_dir):
+            app = create_app(settings, admin_token=admin_token(settings.admin_token, settings.data_dir))
+            listener = Listener(
+                app,
+                host=settings.host,
+                port=settings.port,
+                shutdown_seconds=settings.shutdown_seconds,
+                # Looked up when it is called: the lifespan puts it there.
+                on_stopping=lambda: app.state.events.close(),  # noqa: PLW0108
+            )
             listener.run()
-    except DirectoryUnusable as error:
+    except (DirectoryUnusable, TokenUnusable) as error:
         raise click.ClickException(str(error)) from None
 
 

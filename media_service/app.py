@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
@@ -35,16 +32,16 @@ from media_service.work.transcoding import Transcoder
 
 log = logging.getLogger(__name__)
 
-TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
 PROVIDED = ("admission", "blobs", "catalog", "events", "idle_seconds", "intake", "library", "tasks")
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings, *, admin_token: str) -> Litestar:
     """The service as an ASGI application; what it holds is opened and closed by its lifespan."""
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            app.state.admin_token = admin_token
             await _open(settings, app.state, stack)
             yield
 
@@ -107,7 +104,6 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
             transcode_workers=settings.transcode_workers,
         )
     )
-    state.admin_token = settings.admin_token or _kept_token(data / TOKEN_FILE)
     state.blobs = blobs
     state.catalog = catalog
     state.events = news
@@ -124,16 +120,3 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
     state.library = Library(catalog, blobs)
     state.tasks = tasks
     await tasks.resume()
-
-
-def _kept_token(path: Path) -> str:
-    """The token of the first start, made then and printed once; only the service's own user can read the file."""
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        token = secrets.token_urlsafe(24)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token + "\n")
-        print(f"admin token: {token} (kept in {path})", flush=True)
-        return token

@@ -12,7 +12,7 @@ import uvicorn
 # nginx keeps upstream connections for 30 s (k8s/nginx.conf); whoever closes an idle connection first must be nginx, or a request that is
 # just on its way gets a reset instead of an answer.
 KEEP_ALIVE_SECONDS = 75
-# Far more than players and panels open; beyond it a plain 503 is better than running out of descriptors.
+# Connections that the kernel has accepted and we have not: a burst of players after a restart.
 BACKLOG = 2048
 
 
