@@ -1,0 +1,140 @@
+"""The inside of a service without HTTP: a catalog, a store and those who work on them, on a real disk with real ffmpeg."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from media_service.ffmpeg.fence import Limits
+from media_service.ingest.intake import Intake
+from media_service.ingest.pipeline import Admission
+from media_service.memory.budget import Budget
+from media_service.store.catalog import Catalog, open_catalog
+from media_service.store.engine import sqlite_url
+from media_service.store.keys import original_key
+from media_service.store.local_blobs import LocalBlobs
+from media_service.store.records import Asset
+from media_service.timeline.facts import Facts
+from media_service.wire.representation import BlobExtent, Extent
+from media_service.work.events import Events
+from media_service.work.indexing import Indexer
+from media_service.work.tasks import Tasks
+from media_service.work.transcoding import Transcoder
+from tests.support.processes import children
+
+DAY_SECONDS = 86_400.0
+
+
+class Workshop:
+    """Made by `opened_workshop`. `submitted` are the ids of admitted assets, `news` all that happened to them."""
+
+    def __init__(self, catalog: Catalog, root: Path) -> None:
+        self.catalog = catalog
+        self.root = root
+        self.blobs = LocalBlobs(root)
+        self.events = Events()
+        self.limits = Limits(wall_seconds=120.0)
+        self.submitted: list[str] = []
+
+    def intake(self, *, memory_bytes: int = 64 << 20, max_bytes: int = 1 << 30) -> Intake:
+        return Intake(budget=Budget(memory_bytes), blobs=self.blobs, max_bytes=max_bytes)
+
+    def admission(self, *, max_duration_seconds: float = DAY_SECONDS) -> Admission:
+        return Admission(
+            catalog=self.catalog,
+            limits=self.limits,
+            max_duration_seconds=max_duration_seconds,
+            submit=self.submitted.append,
+        )
+
+    def indexer(
+        self, *, max_duration_seconds: float = DAY_SECONDS, blobs: LocalBlobs | None = None
+    ) -> Indexer:
+        return Indexer(
+            catalog=self.catalog,
+            blobs=blobs or self.blobs,
+            events=self.events,
+            limits=self.limits,
+            max_duration_seconds=max_duration_seconds,
+        )
+
+    def transcoder(self, blobs: LocalBlobs | None = None) -> Transcoder:
+        return Transcoder(
+            catalog=self.catalog, blobs=blobs or self.blobs, events=self.events, limits=self.limits, threads=1
+        )
+
+    def tasks(self, *, blobs: LocalBlobs | None = None, workers: int = 1) -> Tasks:
+        return Tasks(
+            catalog=self.catalog,
+            blobs=blobs or self.blobs,
+            events=self.events,
+            indexer=self.indexer(blobs=blobs),
+            transcoder=self.transcoder(blobs),
+            transcode_workers=workers,
+        )
+
+    async def admitted(self, film: Path) -> Asset:
+        """The film as an asset that was just uploaded."""
+        data = film.read_bytes()  # noqa: ASYNC240 - small, and nobody waits
+        async with self.intake().begin(len(data)) as incoming:
+            await incoming.write(data)
+            return await self.admission().admit(incoming, filename=film.name, title=None)
+
+    async def indexed(self, film: Path) -> Asset:
+        """The film as a playable asset of which nothing is made yet."""
+        return await self.indexer().index(await self.admitted(film))
+
+    async def transcoded(self, film: Path) -> Asset:
+        """The film as an asset with everything that is made of it, or as it failed."""
+        asset = await self.indexed(film)
+        await self.transcoder().transcode(asset.id)
+        return await self.catalog.asset(asset.id)
+
+    async def first_segments(self, asset: Asset) -> None:
+        """Until something of a transcode that runs is in the catalog."""
+        async with asyncio.timeout(60), self.events.subscribe(asset.id) as news:
+            while not any(one.encoded_seconds for one in await self.catalog.renditions(asset.id)):
+                await anext(news)
+
+    async def written(self, extents: tuple[Extent, ...], path: Path) -> Path:
+        """The bytes of the extents as a file."""
+        with path.open("wb") as file:
+            for extent in extents:
+                if isinstance(extent, BlobExtent):
+                    async with await self.blobs.open(extent.blob) as reader:
+                        file.write(await reader.read(extent.start, extent.stop))
+                else:
+                    file.write(extent.data)
+        return path
+
+    def file(self, asset: Asset) -> Path:
+        """Where the original lies."""
+        return self.root / original_key(asset.id)
+
+    def files(self, asset: Asset) -> set[str]:
+        """The blobs of the asset, by their names below its tree; without the names that runs make up."""
+        tree = self.root / asset.id
+        return {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
+
+
+@asynccontextmanager
+async def opened_workshop(directory: Path) -> AsyncIterator[Workshop]:
+    """A workshop with its data in `directory`."""
+    async with open_catalog(sqlite_url(directory / "catalog.sqlite3")) as catalog:
+        yield Workshop(catalog, directory / "blobs")
+
+
+def facts_of(asset: Asset) -> Facts:
+    """What is known of the asset's original."""
+    assert asset.facts is not None
+    return msgspec.json.decode(asset.facts, type=Facts)
+
+
+def encoders() -> list[int]:
+    """ffmpeg processes that this process has started and that still run."""
+    return [child.pid for child in children(os.getpid()) if not child.ended and child.name == "ffmpeg"]

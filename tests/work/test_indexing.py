@@ -1,0 +1,113 @@
+"""What looking at a stored original finds, for films that ffmpeg made and for broken ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from media_service.store.keys import original_header_key, original_key, poster_key
+from media_service.store.records import Asset
+from media_service.wire import layout
+from media_service.wire.representation import BlobExtent
+from tests.support.films import Film, Films
+from tests.support.media import ffmpeg, framemd5, probe
+from tests.support.workshop import Workshop, facts_of
+
+
+def extents(asset: Asset) -> tuple[BlobExtent, ...]:
+    assert asset.original_layout is not None
+    return layout.unpack(asset.original_layout)
+
+
+async def test_a_moov_at_the_end_is_served_first(workshop: Workshop, films: Films) -> None:
+    film = films.film(Film())
+    asset = await workshop.indexed(film)
+    assert asset.state == "playable"
+    assert [one.blob for one in extents(asset)][:2] == [original_header_key(asset.id), original_key(asset.id)]
+    served = await workshop.written(extents(asset), workshop.root / "served.mp4")
+    assert served.read_bytes().index(b"moov") < served.read_bytes().index(b"mdat")
+    assert framemd5(served) == framemd5(film)
+
+
+async def test_a_moov_in_front_is_served_as_it_came(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.indexed(films.film(Film(moov_at_end=False)))
+    assert extents(asset) == (BlobExtent(original_key(asset.id), 0, asset.size),)
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        Film(seconds=3),
+        Film(seconds=3, moov_at_end=False),
+        Film(seconds=3, container="mkv"),
+        Film(seconds=3, codec="libvpx", container="webm"),
+        Film(seconds=3, codec="mpeg2video", container="ts"),
+        Film(seconds=3, audio=False),
+    ],
+    ids=lambda film: f"{film.container}-{film.codec}",
+)
+async def test_length_frames_and_size_are_found(workshop: Workshop, films: Films, film: Film) -> None:
+    asset = await workshop.indexed(films.film(film))
+    assert asset.state == "playable"
+    assert asset.duration_seconds == pytest.approx(3.0, abs=0.1)
+    assert (asset.width, asset.height) == (320, 180)
+    facts = facts_of(asset)
+    assert facts.video is not None
+    assert facts.packets.stream(facts.video.index).count == 75
+
+
+async def test_the_poster_is_a_jpeg_of_the_picture_upright(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.indexed(films.film(Film(rotation=90)))
+    assert asset.has_poster
+    (picture,) = probe(workshop.root / poster_key(asset.id), "-f", "jpeg_pipe", "-show_streams")["streams"]
+    assert (picture["width"], picture["height"]) == (180, 320) == (asset.width, asset.height)
+
+
+async def test_sound_alone_has_no_poster(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.indexed(films.film(Film(size=None)))
+    assert (asset.state, asset.has_poster, asset.width) == ("playable", False, None)
+
+
+async def test_what_an_earlier_look_left_is_no_obstacle(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.admitted(films.film(Film()))
+    for key in (original_header_key(asset.id), poster_key(asset.id)):
+        async with await workshop.blobs.create(key) as writer:
+            await writer.write(b"half")
+            writer.keep()
+    asset = await workshop.indexer().index(asset)
+    assert (asset.state, asset.has_poster) == ("playable", True)
+    assert (workshop.root / poster_key(asset.id)).read_bytes()[:2] == b"\xff\xd8"
+
+
+async def test_a_film_cut_short_is_refused_in_words(workshop: Workshop, films: Films, tmp_path: Path) -> None:
+    asset = await workshop.admitted(films.film(Film(moov_at_end=False)))
+    os.truncate(workshop.file(asset), asset.size - 1000)
+    asset = await workshop.indexer().index(asset)
+    assert (asset.state, asset.error_code) == ("failed", "truncated_media")
+    assert asset.original_layout is None
+
+
+async def test_a_matroska_film_much_shorter_than_it_says_is_cut(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.admitted(films.film(Film(seconds=20, container="mkv", size=(64, 36))))
+    os.truncate(workshop.file(asset), asset.size // 3)
+    asset = await workshop.indexer().index(asset)
+    assert (asset.state, asset.error_code) == ("failed", "truncated_media")
+
+
+async def test_a_film_longer_than_allowed_is_refused(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.admitted(films.film(Film(seconds=3)))
+    asset = await workshop.indexer(max_duration_seconds=2.5).index(asset)
+    assert (asset.state, asset.error_code) == ("failed", "absurd_media")
+
+
+async def test_fragments_are_counted_one_by_one(workshop: Workshop, films: Films, tmp_path: Path) -> None:
+    fragmented = tmp_path / "fragmented.mp4"
+    ffmpeg(
+        "-i", films.film(Film(seconds=3)), "-c", "copy", "-movflags", "+frag_keyframe+empty_moov", fragmented
+    )
+    asset = await workshop.indexed(fragmented)
+    assert asset.duration_seconds == pytest.approx(3.0, abs=0.1)
+    assert asset.codecs is None  # browsers find no index in it to seek by
+    assert facts_of(asset).packets.streams[0].count == 75

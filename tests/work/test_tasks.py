@@ -1,0 +1,154 @@
+"""The background work as a whole: taking up after a crash, deleting in the middle, waiting for room."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+import pytest
+
+from media_service.errors import NotFound
+from media_service.store.keys import poster_key
+from media_service.store.records import Asset, Rendition
+from media_service.work import tasks as module
+from media_service.work.tasks import Tasks
+from tests.support.films import Film, Films
+from tests.support.full_disk import FullDisk
+from tests.support.workshop import Workshop, encoders
+
+LONG = Film(seconds=25, size=(640, 360))
+
+
+async def settled(workshop: Workshop, asset_id: str, *states: str) -> Asset:
+    """The asset once it is in one of the states."""
+    async with asyncio.timeout(60), workshop.events.subscribe(asset_id) as news:
+        while (asset := await workshop.catalog.asset(asset_id)).state not in states:
+            await anext(news)
+    return asset
+
+
+async def test_a_new_film_is_looked_at_and_made(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.admitted(films.film(Film()))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert asset.state == "ready"
+    assert asset.has_poster
+
+
+async def test_resuming_sweeps_what_no_asset_owns(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.transcoded(films.film(Film()))
+    for key in ("orphan/original", "orphan/runs/abc-180p"):
+        async with await workshop.blobs.create(key) as writer:
+            await writer.write(b"x")
+            await writer.seal()
+    before = workshop.files(asset)
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+    assert await workshop.blobs.trees() == [asset.id]
+    assert workshop.files(asset) == before
+
+
+async def test_resuming_takes_up_every_film_that_is_not_finished(workshop: Workshop, films: Films) -> None:
+    film = films.film(Film())
+    new, looked_at = await workshop.admitted(film), await workshop.indexed(film)
+    # What a run leaves that ended with the process: rows of a blob, and the blob.
+    await workshop.catalog.put_rendition(
+        Rendition(asset_id=looked_at.id, name="90p", kind="video", state="encoding", blob="gone")
+    )
+    async with await workshop.blobs.create(f"{looked_at.id}/runs/broken-off") as writer:
+        writer.keep()
+    async with workshop.tasks(workers=2) as tasks:
+        await tasks.resume()
+        for asset in (new, looked_at):
+            assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
+    assert {one.name for one in await workshop.catalog.renditions(looked_at.id)} == {"180p", "audio"}
+    assert "runs/broken-off" not in workshop.files(looked_at)
+
+
+async def test_a_poster_that_a_crash_came_before_is_made_when_the_film_is_taken_up(
+    workshop: Workshop, films: Films
+) -> None:
+    asset = await workshop.indexed(films.film(Film()))
+    await workshop.catalog.update_asset(asset.id, has_poster=False)
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert asset.has_poster
+    assert (workshop.root / poster_key(asset.id)).stat().st_size > 0
+
+
+async def test_removing_a_film_in_the_middle_of_its_transcode_leaves_nothing(
+    workshop: Workshop, films: Films
+) -> None:
+    asset = await workshop.indexed(films.film(LONG))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        await workshop.first_segments(asset)
+        assert len(encoders()) == 1
+        async with workshop.events.subscribe(asset.id) as news:
+            await tasks.remove(asset.id)
+            assert (await anext(news)).event == "deleted"
+        assert encoders() == []
+        assert await workshop.blobs.trees() == []
+        with pytest.raises(NotFound):
+            await workshop.catalog.asset(asset.id)
+        with pytest.raises(NotFound):
+            await tasks.remove(asset.id)
+
+
+async def test_leaving_ends_the_work_and_the_next_start_takes_it_up(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.indexed(films.film(LONG))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        await workshop.first_segments(asset)
+    assert encoders() == []
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
+
+
+@pytest.mark.parametrize("room", [0, 100_000], ids=["for nothing", "for the poster only"])
+async def test_a_full_disk_makes_work_wait_until_there_is_room(
+    workshop: Workshop,
+    films: Films,
+    monkeypatch: pytest.MonkeyPatch,
+    room: int,
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.05)
+    disk = FullDisk(workshop.root, room=room)
+    asset = await workshop.admitted(films.film(Film(seconds=10)))
+    async with workshop.tasks(blobs=disk) as tasks:
+        tasks.submit(asset.id)
+        async with asyncio.timeout(60):
+            await disk.refused.wait()
+        assert (await workshop.catalog.asset(asset.id)).state in {"probing", "playable"}
+        disk.room = 1 << 30
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert asset.state == "ready"
+    assert asset.has_poster
+
+
+async def test_a_mistake_of_ours_does_not_keep_a_film_waiting_for_ever(
+    workshop: Workshop, films: Films, caplog: pytest.LogCaptureFixture
+) -> None:
+    asset = await workshop.indexed(films.film(Film()))
+    await workshop.catalog.update_asset(asset.id, facts=msgspec.json.encode({"container": 5}))
+    with caplog.at_level(logging.CRITICAL):
+        async with workshop.tasks() as tasks:
+            tasks.submit(asset.id)
+            asset = await settled(workshop, asset.id, "failed")
+    assert asset.error_code == "internal"
+
+
+async def test_a_film_that_was_deleted_before_its_turn_is_passed_over(
+    workshop: Workshop, films: Films
+) -> None:
+    gone, asset = [await workshop.admitted(films.film(Film())) for _ in range(2)]
+    tasks: Tasks
+    async with workshop.tasks() as tasks:
+        await workshop.catalog.delete_asset(gone.id)
+        tasks.submit(gone.id)
+        tasks.submit(asset.id)
+        assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
