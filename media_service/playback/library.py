@@ -77,8 +77,10 @@ class Library:
 
     async def master(self, asset_id: str) -> Representation:
         """The HLS multivariant playlist: the pictures to choose from, and the sound apart."""
-        await self._catalog.asset(asset_id)
+        asset = await self._catalog.asset(asset_id)
         renditions = await self._catalog.renditions(asset_id)
+        if asset.state == "failed":
+            raise NotFound("This film could not be converted; there is no playlist of it.")
         if not renditions or any(one.init is None or one.bandwidth is None for one in renditions):
             raise NotReady("No segment is made yet.")
         videos = [one for one in renditions if one.kind == "video"]
