@@ -99,6 +99,14 @@ class UploadTooLarge(MediaServiceError):
     title = "The upload is too large"
 
 
+class RequestTooLarge(MediaServiceError):
+    """A body that is no upload and larger than any such body need be. nginx in front says the same."""
+
+    code = "request_too_large"
+    status = 413
+    title = "The request is too large"
+
+
 class UnsupportedBody(MediaServiceError):
     """A request body of a media type that this route does not read."""
 
@@ -198,6 +206,13 @@ class TranscodeIncomplete(TranscodeFailed):
 
     code = "transcode_incomplete"
     title = "The conversion lost a part of the film"
+
+
+class TranscodeCrashed(TranscodeFailed):
+    """Each attempt ended with the end of the whole service: most likely it took all the memory there is."""
+
+    code = "transcode_crashed"
+    title = "The conversion took the service down"
 
 
 # --- the service ----------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def media_playlist(
     complete: bool,
     least_target: int = 1,
 ) -> str:
-    """A media playlist: VOD once `complete`, EVENT while it still grows.
+    """A media playlist of type EVENT: it only ever gains lines (RFC 8216 s6.2.1), the last of them when it is `complete`.
 
     `least_target` (s) keeps EXT-X-TARGETDURATION from changing while the playlist grows, which RFC 8216 s6.2.1 forbids.
     """
@@ -77,12 +77,11 @@ def media_playlist(
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f"#EXT-X-TARGETDURATION:{max(least_target, target_duration(segments, timescale))}",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if complete else 'EVENT'}",
-    ]
-    if not complete:
+        "#EXT-X-PLAYLIST-TYPE:EVENT",
         # A player takes a growing playlist for a live one and starts at its end; this film starts at its start.
-        lines.append("#EXT-X-START:TIME-OFFSET=0,PRECISE=YES")
-    lines.append(f'#EXT-X-MAP:URI="{init_uri}"')
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
+        f'#EXT-X-MAP:URI="{init_uri}"',
+    ]
     for segment in segments:
         lines += [f"#EXTINF:{exact_seconds(segment.duration_ticks, timescale)},", segment.uri]
     if complete:

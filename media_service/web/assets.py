@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, delete, get, patch, post, put
+from litestar import HttpMethod, Request, Response, delete, patch, post, put, route
 from litestar.params import Parameter
 
 from media_service.errors import InvalidRequest, UnsupportedBody
@@ -92,7 +92,13 @@ async def upload_raw(
     return await _created(catalog, asset)
 
 
-@get("/api/v1/assets", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
+@route(
+    "/api/v1/assets",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[require_key],
+    tags=["assets"],
+    operation_class=ApiOperation,
+)
 async def list_assets(
     catalog: Catalog,
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
@@ -109,7 +115,13 @@ async def list_assets(
     return Response(AssetPageJson(items, next_cursor), headers=NO_STORE)
 
 
-@get("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
+@route(
+    "/api/v1/assets/{asset_id:str}",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[require_key],
+    tags=["assets"],
+    operation_class=ApiOperation,
+)
 async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
     """One asset."""
     asset = await catalog.asset(asset_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response, get
+from litestar import HttpMethod, Response, route
 
 from media_service.errors import MediaServiceError
 from media_service.ingest.intake import DISK_MARGIN_BYTES
@@ -15,13 +15,23 @@ from media_service.web.openapi import PublicOperation
 NO_STORE = {"cache-control": "no-store"}
 
 
-@get("/livez", tags=["operations"], operation_class=PublicOperation)
+@route(
+    "/livez",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    tags=["operations"],
+    operation_class=PublicOperation,
+)
 async def livez() -> Response[dict[str, str]]:
     """200 as long as the event loop turns."""
     return Response({"status": "alive"}, headers=NO_STORE)
 
 
-@get("/readyz", tags=["operations"], operation_class=PublicOperation)
+@route(
+    "/readyz",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    tags=["operations"],
+    operation_class=PublicOperation,
+)
 async def readyz(catalog: Catalog, blobs: Blobs) -> Response[dict[str, Any]]:
     """200 when the catalog answers; 503 otherwise. Says also whether there is room for uploads."""
     try:

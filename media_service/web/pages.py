@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from litestar import HttpMethod, MediaType, Request, Response, get, route
+from litestar import HttpMethod, MediaType, Request, Response, route
 from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
@@ -46,29 +46,34 @@ STATIC_TYPES = {
 }
 
 
+READ = [HttpMethod.GET, HttpMethod.HEAD]
+
+
 def _page(name: str) -> Response[bytes]:
     return Response((UI / name).read_bytes(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
-@get("/", include_in_schema=False, status_code=307, sync_to_thread=False)
+@route("/", http_method=READ, include_in_schema=False, status_code=307, sync_to_thread=False)
 def home() -> Response[None]:
     """There is one front door."""
     return Response(None, headers={"location": "/admin"})
 
 
-@get("/admin", include_in_schema=False, sync_to_thread=False)
+@route("/admin", http_method=READ, include_in_schema=False, sync_to_thread=False)
 def admin() -> Response[bytes]:
     """The admin panel."""
     return _page("admin.html")
 
 
-@get("/watch/{asset_id:str}", include_in_schema=False, sync_to_thread=False)
+@route("/watch/{asset_id:str}", http_method=READ, include_in_schema=False, sync_to_thread=False)
 def watch(asset_id: str) -> Response[bytes]:
     """The player."""
     return _page("watch.html")
 
 
-@get("/watch/{asset_id:str}/asset.json", tags=["playback"], operation_class=PublicOperation)
+@route(
+    "/watch/{asset_id:str}/asset.json", http_method=READ, tags=["playback"], operation_class=PublicOperation
+)
 async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJson]:
     """What the player needs to know; needs no key."""
     asset = await catalog.asset(asset_id)
@@ -76,24 +81,31 @@ async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJs
     return Response(body, headers={"cache-control": "no-store"})
 
 
-@route("/ui/{path:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+@route("/ui/{path:path}", http_method=READ, include_in_schema=False)
 async def static_file(request: Request[Any, Any, Any], blobs: Blobs, path: str) -> ASGIApp:
     """Scripts, styles and the libraries they use: revalidated each time, sent only when they have changed."""
-    representation = _static(path.lstrip("/"))
-    delivery = plan(request.method, request.scope["headers"], representation)
+    # Looked up among the files that there are, never made into a file's name.
+    file = static_files().get(path.lstrip("/"))
+    if file is None:
+        raise NotFound("There is no such file.")
+    delivery = plan(request.method, request.scope["headers"], _static(file))
     return DeliveryResponse(delivery, blobs, [(b"x-content-type-options", b"nosniff")])
 
 
 @cache
-def _static(path: str) -> Representation:
-    """A file of the package; kept, because there are few and they do not change while the service runs."""
-    file = (UI / path).resolve()
-    media_type = STATIC_TYPES.get(file.suffix)
-    if media_type is None or not file.is_relative_to(UI) or not file.is_file():
-        raise NotFound("There is no such file.")
+def static_files() -> dict[str, Path]:
+    """What /ui serves: path below /ui -> file. The package does not change while the service runs."""
+    files = (file for file in UI.rglob("*") if file.suffix in STATIC_TYPES and file.is_file())
+    return {file.relative_to(UI).as_posix(): file for file in files}
+
+
+@cache
+def _static(file: Path) -> Representation:
     data = file.read_bytes()
     etag = hashlib.sha256(data).hexdigest()[:32]
-    return Representation((MemoryExtent(data),), media_type, etag, None, (("Cache-Control", "no-cache"),))
+    return Representation(
+        (MemoryExtent(data),), STATIC_TYPES[file.suffix], etag, None, (("Cache-Control", "no-cache"),)
+    )
 
 
 HANDLERS = [home, admin, watch, watch_asset, static_file]

@@ -9,13 +9,25 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from media_service.errors import InvalidRequest, MediaServiceError, MethodNotAllowed, NotFound
+from media_service.errors import (
+    InvalidRequest,
+    MediaServiceError,
+    MethodNotAllowed,
+    NotFound,
+    RequestTooLarge,
+    UnsupportedBody,
+)
 from media_service.web.cors import PROBLEM_CORS, PUBLIC_PREFIX
 from media_service.web.refusal import Refusal, body_may_be_unread
 
 MEDIA_TYPE = "application/problem+json"
 
 log = logging.getLogger(__name__)
+
+# What the framework refuses by itself, in the table's words.
+BY_STATUS: dict[int, type[MediaServiceError]] = {413: RequestTooLarge, 415: UnsupportedBody}
+# Query parameters whose names handlers cannot have (`state` is Litestar's) -> what clients call them.
+PUBLIC_NAMES = {"asset_state": "state", "search": "q", "version": "v"}
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -55,20 +67,22 @@ def on_framework_error(request: AnyRequest, error: HTTPException) -> Response[by
             dict(error.headers or {}),
         )
     if error.status_code < 500:
-        return problem(request, InvalidRequest(_sentence(error)))
+        kind = BY_STATUS.get(error.status_code, InvalidRequest)
+        return problem(request, kind(_sentence(error)))
     return on_bug(request, error)
 
 
 def on_bug(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Anything else is our mistake: the log has the details, the client does not."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    number = request.headers.get("x-request-id", "-")
+    log.error("%s %r failed, request %.64r", request.method, request.url.path, number, exc_info=error)
     return problem(request, MediaServiceError("The service made a mistake; its log says more."))
 
 
 def _sentence(error: HTTPException) -> str:
     extra = error.extra if isinstance(error.extra, list) else []
     reasons = [
-        f"{item.get('key', '')}: {item.get('message', '')}".strip(": ")
+        f"{PUBLIC_NAMES.get(item.get('key', ''), item.get('key', ''))}: {item.get('message', '')}".strip(": ")
         for item in extra
         if isinstance(item, dict)
     ]

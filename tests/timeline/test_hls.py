@@ -48,7 +48,7 @@ def test_no_segment_rounds_to_more_than_the_target_duration(durations: list[int]
     assert all(Fraction(ticks, 90_000) < target + Fraction(1, 2) or target == 1 for ticks in durations)
 
 
-def test_a_finished_playlist_is_vod_and_ends() -> None:
+def test_a_finished_playlist_is_the_growing_one_with_an_end() -> None:
     text = media_playlist(
         [PlaylistSegment("0.m4s?v=a", 180_000), PlaylistSegment("1.m4s?v=a", 90_090)],
         timescale=90_000,
@@ -61,7 +61,8 @@ def test_a_finished_playlist_is_vod_and_ends() -> None:
         "#EXT-X-INDEPENDENT-SEGMENTS",
         "#EXT-X-TARGETDURATION:2",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-PLAYLIST-TYPE:EVENT",
+        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
         '#EXT-X-MAP:URI="init.mp4?v=a"',
         "#EXTINF:2.0,",
         "0.m4s?v=a",
