@@ -114,7 +114,6 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
     state.admission = Admission(
         catalog=catalog,
         limits=limits,
-        max_duration_seconds=settings.max_duration_seconds,
         submit=tasks.submit,
     )
     state.library = Library(catalog, blobs)

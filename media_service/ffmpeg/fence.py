@@ -45,7 +45,7 @@ PROBE_LIMITS = Limits(
     cpu_seconds=30,
     wall_seconds=60,
     stall_seconds=30,
-    memory_bytes=2 << 30,
+    memory_bytes=1 << 30,  # 8K takes under half of it
     output_bytes=16 * MIB,
 )
 

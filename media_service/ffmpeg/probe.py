@@ -15,10 +15,7 @@ from media_service.ffmpeg.fence import PROBE_LIMITS, Limits, input_options, sour
 from media_service.ffmpeg.pipes import Pipe
 from media_service.ffmpeg.process import start
 from media_service.ffmpeg.reading import Report, facts_of, parse_report
-from media_service.ffmpeg.scanning import scan
 from media_service.timeline.facts import Facts
-
-__all__ = ["probe", "scan"]
 
 FIRST_PACKETS = 64  # looked at for marks of encryption: enough to meet every track of an interleaved file
 MOST_PIXELS = 2**31 - 1  # ffmpeg's own bound of the option
@@ -27,26 +24,18 @@ HEAD_BYTES = 4096  # of the file, by which a damaged container is told from some
 _decoders: frozenset[str] | None = None  # asked of the installed ffmpeg once; it does not change while we run
 
 
-async def probe(fd: int, limits: Limits, *, max_duration_seconds: float) -> Facts:
+async def probe(fd: int, limits: Limits) -> Facts:
     """What ffprobe finds in the file behind `fd` (seekable; its position is neither used nor moved).
 
     Of `limits`, `max_pixels` and `max_streams` describe what is accepted; time and memory are PROBE_LIMITS', which no
     honest file needs. Raises EmptyUpload, NotMedia, BrokenMedia, EncryptedMedia or AbsurdMedia with a sentence for a person.
-    A declared duration above `max_duration_seconds` is not believed either way: the packets are scanned.
+    A declared duration is passed on and not believed: only the packets tell.
     """
     if os.fstat(fd).st_size == 0:
         raise errors.EmptyUpload("The file has no bytes.")
     container = container_of(os.pread(fd, HEAD_BYTES, 0))
     report = await _report(fd, limits, container)
-    facts = facts_of(report, await decoders(), limits, container)
-    if (facts.declared_seconds or 0.0) > max_duration_seconds:
-        packets = await scan(fd, facts, limits)
-        seconds = packets.stop_seconds(*(stream.index for stream in packets.streams))
-        if seconds > max_duration_seconds:
-            raise errors.AbsurdMedia(
-                f"The film is {seconds / 3600:.1f} hours long; at most {max_duration_seconds / 3600:.1f} are accepted."
-            )
-    return facts
+    return facts_of(report, await decoders(), limits, container)
 
 
 async def _report(fd: int, limits: Limits, container: str | None) -> Report:

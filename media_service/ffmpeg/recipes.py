@@ -180,7 +180,8 @@ def poster(
     size = (max(2, int(side * scale) // 2 * 2) for side in (across, down))
     graph = source[str(track.index)].output(
         "pipe:1",
-        vf=f"thumbnail={POSTER_FRAMES}," + picture(track, *size, full_range=True),
+        # Scaled first: `thumbnail` holds all its frames at once, and sixty of 8K are three gigabytes.
+        vf=picture(track, *size, full_range=True) + f",thumbnail={POSTER_FRAMES}",
         **{"frames:v": 1, "c:v": "mjpeg", "q:v": 3, "map_metadata": -1, "fflags": "+bitexact", "f": "mjpeg"},
     )
     argv: list[str] = graph.global_args("-nostdin", "-v", "error", "-abort_on", "empty_output").compile()

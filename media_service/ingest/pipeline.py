@@ -7,6 +7,7 @@ sweeps away.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from time import time
@@ -22,23 +23,24 @@ from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 
 MAX_TITLE_CHARACTERS = 200
+# Each may take PROBE_LIMITS' memory: part of the sum in docs/settings.md. A probe takes 0.1 s.
+PROBES_AT_ONCE = 2
 
 
 class Admission:
     """Turns an `Incoming` into an `Asset`. `submit(asset_id)` puts the asset in front of the workers."""
 
-    def __init__(
-        self, *, catalog: Catalog, limits: Limits, max_duration_seconds: float, submit: Callable[[str], None]
-    ) -> None:
+    def __init__(self, *, catalog: Catalog, limits: Limits, submit: Callable[[str], None]) -> None:
         self._catalog = catalog
         self._limits = limits
-        self._max_duration_seconds = max_duration_seconds
         self._submit = submit
+        self._probing = asyncio.Semaphore(PROBES_AT_ONCE)
 
     async def admit(self, incoming: Incoming, *, filename: str, title: str | None) -> Asset:
         """The asset, durable. Raises a MediaRejected for what cannot be used, StorageFull; then nothing is kept."""
         await incoming.finish()
-        facts = await probe(incoming.fd, self._limits, max_duration_seconds=self._max_duration_seconds)
+        async with self._probing:
+            facts = await probe(incoming.fd, self._limits)
         await incoming.keep()
         kind = media_type(facts)
         now = int(time() * 1000)

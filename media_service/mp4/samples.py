@@ -16,7 +16,9 @@ from media_service.mp4.boxes import Box, children, fields, find, require
 from media_service.mp4.sample_entry import SampleEntry, read_sample_entry
 from media_service.mp4.tables import SampleTable, read_table
 
-MAX_SAMPLES = 20_000_000  # of all tracks: four days of 60 frames per second, 25 bytes of columns each
+MAX_SAMPLES = (
+    10_000_000  # of all tracks: a day of 60 frames per second and its sound, 25 bytes of columns each
+)
 
 MAX_TRACKS = 128  # each costs a pass over its boxes; twice what the service accepts by default
 MAX_EDITS = 10_000  # of one track: an editor's timeline has some hundreds

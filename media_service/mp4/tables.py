@@ -17,7 +17,7 @@ from operator import add, mul, sub
 from media_service.errors import AbsurdMedia, BrokenMedia, TruncatedMedia
 from media_service.mp4.boxes import LARGEST_SHORT, Box, column, fields, find, require
 
-MAX_UNIFORM_SAMPLES = 6_000_000  # a day of constant-size frames at 60 per second, 150 MB of columns
+MAX_UNIFORM_SAMPLES = 2_000_000  # nine hours of constant-size frames at 60 per second, 50 MB of columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from media_service.errors import (
     TruncatedMedia,
 )
 from media_service.ffmpeg import recipes
-from media_service.ffmpeg.fence import Limits
+from media_service.ffmpeg.fence import PROBE_LIMITS, Limits
 from media_service.ffmpeg.pipes import Pipe
-from media_service.ffmpeg.probe import scan
 from media_service.ffmpeg.process import start
+from media_service.ffmpeg.scanning import scan
 from media_service.mp4.view import MovieView, movie_view
 from media_service.store.blobs import BlobReader, BlobStore
 from media_service.store.catalog import Catalog
@@ -67,6 +67,7 @@ class Indexer:
         self._events = events
         self._limits = limits
         self._max_duration_seconds = max_duration_seconds
+        self._reading = asyncio.Semaphore(1)
 
     async def index(self, asset: Asset) -> Asset:
         """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile.
@@ -91,12 +92,14 @@ class Indexer:
         return asset
 
     async def _look(self, asset: Asset, facts: Facts, original: BlobReader) -> Asset:
-        view = None
+        view, packets = None, None
         if "mp4" in facts.container.split(","):
-            view = await asyncio.to_thread(movie_view, partial(_read, original.fd), original.size)
-        packets = None if view is None else movie_packets(view.movie, facts)
+            # Off the loop, one at a time: a long film's tables are a second's work and a hundred megabytes.
+            async with self._reading:
+                view, packets = await asyncio.to_thread(_read_movie, original, facts)
         if packets is None:
-            packets = await scan(original.fd, facts, self._limits)
+            limits = msgspec.structs.replace(self._limits, memory_bytes=PROBE_LIMITS.memory_bytes)
+            packets = await scan(original.fd, facts, limits)
         facts = msgspec.structs.replace(
             facts,
             packets=packets,
@@ -158,9 +161,14 @@ class Indexer:
         """Keep a still; False where none can be made, which is no reason to refuse a film."""
         at = min(POSTER_SHARE * (asset.duration_seconds or 0.0), POSTER_AT_MOST_SECONDS)
         limits = msgspec.structs.replace(
-            self._limits, cpu_seconds=120.0, wall_seconds=120.0, output_bytes=MAX_POSTER_BYTES
+            self._limits,
+            cpu_seconds=120.0,
+            wall_seconds=120.0,
+            output_bytes=MAX_POSTER_BYTES,
+            memory_bytes=PROBE_LIMITS.memory_bytes,
         )
-        argv = recipes.poster(facts, source_fd=original.fd, at_seconds=at, limits=limits)
+        # One thread: each takes pictures of its own, and nobody waits.
+        argv = recipes.poster(facts, source_fd=original.fd, at_seconds=at, limits=limits, threads=1)
         picture = b""
         try:
             with Pipe() as stdout:
@@ -175,6 +183,11 @@ class Indexer:
             await writer.write(picture)
             await writer.seal()
         return True
+
+
+def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Packets | None]:
+    view = movie_view(partial(_read, original.fd), original.size)
+    return view, movie_packets(view.movie, facts)
 
 
 def _read(fd: int, start: int, stop: int) -> bytes:

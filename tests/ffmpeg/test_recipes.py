@@ -219,7 +219,7 @@ async def test_the_same_source_gives_the_same_frames_twice(films_path: Path) -> 
 async def _poster(path: Path, at_seconds: float) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        facts = await probe(fd, LIMITS, max_duration_seconds=DAY)
+        facts = await probe(fd, LIMITS)
         argv = recipes.poster(facts, source_fd=fd, at_seconds=at_seconds, limits=LIMITS)
         with Pipe() as out:
             async with start(argv, limits=LIMITS, pass_fds=(fd,), stdout=out):

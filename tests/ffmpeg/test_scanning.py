@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from media_service.errors import AbsurdMedia, BrokenMedia
 from media_service.ffmpeg.fence import Limits
-from media_service.ffmpeg.probe import probe, scan
-from media_service.ffmpeg.scanning import PacketCounter
+from media_service.ffmpeg.probe import probe
+from media_service.ffmpeg.scanning import PacketCounter, scan
 from media_service.timeline.facts import Facts
 from media_service.timeline.packets import Packets, StreamPackets
 from tests.ffmpeg.transcoding import DAY, LIMITS
@@ -82,7 +82,7 @@ def test_noise_never_breaks_it(noise: list[bytes]) -> None:
 async def test_the_corpus_has_the_packets_that_its_containers_list(entry: dict[str, object]) -> None:
     fd = os.open(shared_file(f"corpus/{entry['file']}"), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        facts = await probe(fd, LIMITS, max_duration_seconds=DAY)
+        facts = await probe(fd, LIMITS)
         packets = await scan(fd, facts, LIMITS)
     finally:
         os.close(fd)
@@ -104,7 +104,7 @@ async def test_a_file_that_breaks_off_gives_what_was_there(tmp_path: Path) -> No
     path = tmp_path / "cut.webm"
     path.write_bytes(whole[: len(whole) // 2])
     with path.open("rb") as file:
-        facts = await probe(file.fileno(), LIMITS, max_duration_seconds=DAY)
+        facts = await probe(file.fileno(), LIMITS)
         packets = await scan(file.fileno(), facts, LIMITS)
     assert 0 < packets.stream(0).count < 60
 

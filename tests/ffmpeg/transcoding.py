@@ -48,7 +48,7 @@ async def transcode(path: Path, stop_seconds: float | None = None) -> Transcoded
     """Probe, scan and transcode the file."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        facts = await probe(fd, LIMITS, max_duration_seconds=DAY)
+        facts = await probe(fd, LIMITS)
         packets = await scan(fd, facts, LIMITS)
         picture, sound = video_rendition(facts), audio_rendition(facts)
         with Pipe() as video, Pipe() as audio, Pipe() as progress:

@@ -42,9 +42,7 @@ def intake(request: pytest.FixtureRequest, tmp_path: Path) -> Intake:
 
 
 async def admit(incoming: Incoming, rows: Rows) -> Asset:
-    admission = Admission(
-        catalog=cast("Catalog", rows), limits=Limits(), max_duration_seconds=3600.0, submit=lambda _: None
-    )
+    admission = Admission(catalog=cast("Catalog", rows), limits=Limits(), submit=lambda _: None)
     return await admission.admit(incoming, filename="a.mp4", title=None)
 
 

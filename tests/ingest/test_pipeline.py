@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from media_service.errors import AbsurdMedia, EmptyUpload, MediaRejected, NotFound, NotMedia
+from media_service.ffmpeg.fence import Limits
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, tidy_title
 from media_service.store.records import Asset
 from tests.support.films import Film, Films
@@ -19,12 +20,10 @@ async def admit(
     *,
     filename: str = "film.mp4",
     title: str | None = None,
-    hours: float = 24.0,
 ) -> Asset:
     async with workshop.intake().begin(len(data)) as incoming:
         await incoming.write(data)
-        admission = workshop.admission(max_duration_seconds=3600 * hours)
-        return await admission.admit(incoming, filename=filename, title=title)
+        return await workshop.admission().admit(incoming, filename=filename, title=title)
 
 
 async def test_a_film_is_kept_known_and_handed_on(workshop: Workshop, films: Films) -> None:
@@ -72,9 +71,10 @@ async def nothing_is_left(workshop: Workshop) -> None:
     assert workshop.submitted == []
 
 
-async def test_a_film_that_claims_to_be_too_long_leaves_nothing(workshop: Workshop, films: Films) -> None:
+async def test_a_film_with_too_many_pixels_leaves_nothing(workshop: Workshop, films: Films) -> None:
+    workshop.limits = Limits(max_pixels=320 * 179)
     with pytest.raises(AbsurdMedia):
-        await admit(workshop, films.film(Film(seconds=4)).read_bytes(), hours=3 / 3600)
+        await admit(workshop, films.film(Film()).read_bytes())
     await nothing_is_left(workshop)
 
 

@@ -44,13 +44,8 @@ class Workshop:
     def intake(self, *, memory_bytes: int = 64 << 20, max_bytes: int = 1 << 30) -> Intake:
         return Intake(budget=Budget(memory_bytes), blobs=self.blobs, max_bytes=max_bytes)
 
-    def admission(self, *, max_duration_seconds: float = DAY_SECONDS) -> Admission:
-        return Admission(
-            catalog=self.catalog,
-            limits=self.limits,
-            max_duration_seconds=max_duration_seconds,
-            submit=self.submitted.append,
-        )
+    def admission(self) -> Admission:
+        return Admission(catalog=self.catalog, limits=self.limits, submit=self.submitted.append)
 
     def indexer(
         self, *, max_duration_seconds: float = DAY_SECONDS, blobs: LocalBlobs | None = None

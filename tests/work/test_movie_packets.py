@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from media_service.ffmpeg.fence import Limits
-from media_service.ffmpeg.probe import probe, scan
+from media_service.ffmpeg.probe import probe
+from media_service.ffmpeg.scanning import scan
 from media_service.mp4.view import movie_view
 from media_service.timeline.facts import Facts
 from media_service.timeline.packets import Packets
@@ -26,7 +27,7 @@ MOVIES = [entry["file"] for entry in corpus("ok") if "boxes" in entry and not en
 async def both(path: Path) -> tuple[Facts, Packets | None, Packets]:
     fd = os.open(path, os.O_RDONLY)
     try:
-        facts = await probe(fd, LIMITS, max_duration_seconds=86_400)
+        facts = await probe(fd, LIMITS)
         movie = movie_view(partial(_read, fd), os.fstat(fd).st_size).movie
         return facts, movie_packets(movie, facts), await scan(fd, facts, LIMITS)
     finally:
