@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from media_service.errors import NotFound, NotReady
+from media_service.playback.kept import KeptRepresentations
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.keys import poster_key
-from media_service.store.records import Asset, Rendition
+from media_service.store.records import Asset, Rendition, RenditionKind
 from media_service.timeline import hls
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent, MemoryExtent, Representation
@@ -30,6 +31,7 @@ class Library:
     def __init__(self, catalog: Catalog, blobs: BlobStore) -> None:
         self._catalog = catalog
         self._blobs = blobs
+        self._classics = KeptRepresentations()
 
     async def original(self, asset_id: str, extension: str) -> Representation:
         """The upload: its `moov` first, every other byte as it came."""
@@ -52,15 +54,21 @@ class Library:
 
     async def classic(self, asset_id: str, name: str) -> Representation:
         """A finished rendition as one classic MP4 with the sound in it, put together from its fragments."""
-        asset, rendition = await self._rendition(asset_id, name)
-        if rendition.layout is None:
+        _, rendition = await self._rendition(asset_id, name)
+        if rendition.state != "ready" or rendition.blob is None:
             raise NotReady("This rendition is still being made; HLS plays it as far as it is.")
-        return Representation(
-            extents=layout.unpack(rendition.layout),
-            media_type="video/mp4" if rendition.kind == "video" else "audio/mp4",
-            etag=f"{_version(rendition)}-{name}",
-            last_modified=asset.created_at // 1000,
-            headers=IMMUTABLE,
+        # No two runs write to one blob, so its key names this very file. Dates do not: two runs of a second would share one.
+        if (kept := self._classics.get(rendition.blob)) is not None:
+            return kept
+        packed = await self._catalog.rendition_layout(asset_id, name)
+        return self._classics.keep(
+            rendition.blob,
+            Representation(
+                extents=layout.unpack(packed),
+                media_type="video/mp4" if rendition.kind == "video" else "audio/mp4",
+                etag=f"{_version(rendition.blob)}-{name}",
+                headers=IMMUTABLE,
+            ),
         )
 
     async def poster(self, asset_id: str) -> Representation:
@@ -96,12 +104,12 @@ class Library:
     async def playlist(self, asset_id: str, name: str) -> Representation:
         """The HLS media playlist of a rendition: as far as it is made, then whole."""
         _, rendition = await self._rendition(asset_id, name)
-        segments = await self._catalog.segments(asset_id, name)
+        segments = await self._catalog.durations(asset_id, name)
         if rendition.timescale is None or not segments:
             raise NotReady("No segment is made yet.")
-        version = _version(rendition)
+        version = _version(rendition.blob)
         text = hls.media_playlist(
-            [hls.PlaylistSegment(f"{one.number}.m4s?v={version}", one.duration_ticks) for one in segments],
+            [hls.PlaylistSegment(f"{number}.m4s?v={version}", ticks) for number, ticks in segments],
             timescale=rendition.timescale,
             init_uri=f"init.mp4?v={version}",
             complete=rendition.state == "ready",
@@ -116,27 +124,27 @@ class Library:
             raise NotReady("No segment is made yet.")
         return Representation(
             (MemoryExtent(rendition.init),),
-            _segment_type(rendition),
+            _segment_type(rendition.kind),
             _digest(rendition.init),
             None,
-            _caching(rendition, version),
+            _caching(rendition.blob, version),
         )
 
     async def segment(self, asset_id: str, name: str, number: int, version: str | None) -> Representation:
         """A rendition's media segment `number`."""
-        _, rendition = await self._rendition(asset_id, name)
         try:
-            segment = await self._catalog.segment(asset_id, name, number)
+            segment = await self._catalog.segment_of(asset_id, name, number)
         except NotFound:
+            _, rendition = await self._rendition(asset_id, name)
             if rendition.state in {"ready", "failed"}:
                 raise
             raise NotReady("This segment is not made yet.") from None
         return Representation(
             (BlobExtent(segment.blob, segment.start, segment.stop),),
-            _segment_type(rendition),
-            f"{_version(rendition)}-{number}",
+            _segment_type(segment.kind),
+            f"{_version(segment.blob)}-{number}",
             None,
-            _caching(rendition, version),
+            _caching(segment.blob, version),
         )
 
     async def _rendition(self, asset_id: str, name: str) -> tuple[Asset, Rendition]:
@@ -149,17 +157,17 @@ class Library:
         raise NotReady("Renditions of this asset are still being planned.")
 
 
-def _version(rendition: Rendition) -> str:
+def _version(blob: str | None) -> str:
     """Names the run that made the bytes: a rendition made again after a crash is another version, with other ETags."""
-    return (rendition.blob or "none").rpartition("/")[2]
+    return (blob or "none").rpartition("/")[2]
 
 
-def _caching(rendition: Rendition, version: str | None) -> tuple[tuple[str, str], ...]:
-    return IMMUTABLE if version == _version(rendition) else NO_STORE
+def _caching(blob: str | None, version: str | None) -> tuple[tuple[str, str], ...]:
+    return IMMUTABLE if version == _version(blob) else NO_STORE
 
 
-def _segment_type(rendition: Rendition) -> str:
-    return "video/mp4" if rendition.kind == "video" else "audio/mp4"
+def _segment_type(kind: RenditionKind) -> str:
+    return "video/mp4" if kind == "video" else "audio/mp4"
 
 
 def _stream(rendition: Rendition, sounds: list[Rendition]) -> hls.Stream:

@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, RowMapping
+from sqlalchemy import Executable, Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from media_service import errors
 from media_service.store.disk import to_its_end
 from media_service.store.engine import no_room_is_storage_full, writing
 
@@ -31,11 +32,15 @@ class Database:
         self._closed = False
 
     async def read(self, query: Executable) -> Sequence[RowMapping]:
-        """The rows that a single statement finds."""
+        """The rows that a single statement finds, as mappings."""
+        return [row._mapping for row in await self.rows(query)]  # noqa: SLF001 - public; the name keeps columns free
 
-        async def call() -> Sequence[RowMapping]:
+    async def rows(self, query: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
+        """The rows that a single statement finds, as tuples: a third of the cost where there are thousands."""
+
+        async def call() -> Sequence[Row[*tuple[Any, ...]]]:
             async with self._engine.connect() as connection:
-                return (await connection.execute(query)).mappings().all()
+                return (await connection.execute(query)).all()
 
         try:
             return await self._run(call())
@@ -66,3 +71,10 @@ class Database:
         task.add_done_callback(self._running.discard)
         with no_room_is_storage_full():
             return await to_its_end(task)
+
+
+def only(rows: Sequence[RowMapping], what: str) -> dict[str, Any]:
+    """The one row there is. Raises NotFound, in words, when there is none."""
+    if not rows:
+        raise errors.NotFound(f"There is no such {what}.")
+    return dict(rows[0])

@@ -53,6 +53,7 @@ assets = Table(
     Column("browser_playable", Boolean, nullable=False),
     Column("original_layout", LargeBinary),
     Column("has_poster", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
     Index(None, "created_at", "id"),  # the order of the list
     Index(None, "state", "created_at", "id"),  # ... of one state; also finds the unfinished
 )

@@ -35,6 +35,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     browser_playable: bool = False
     original_layout: bytes | None = None
     has_poster: bool = False
+    attempts: int = 0  # at making something of it that never came to an end, not even a bad one
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,6 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True):
     bandwidth: int | None = None  # the peak
     average_bandwidth: int | None = None
     encoded_seconds: float = 0.0
-    layout: bytes | None = None
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +72,15 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     begin_ticks: int
     duration_ticks: int
     samples: bytes
+
+
+class SegmentPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a segment's bytes lie, and of which kind its rendition is: all that sending it takes."""
+
+    kind: RenditionKind
+    blob: str
+    start: int
+    stop: int
 
 
 class AssetChanges(TypedDict, total=False):
@@ -107,4 +116,3 @@ class RenditionChanges(TypedDict, total=False):
     bandwidth: int | None
     average_bandwidth: int | None
     encoded_seconds: float
-    layout: bytes | None

@@ -110,9 +110,7 @@ class Transcoder:
         layouts = {
             name: await classic_layout(self._catalog, self._blobs, run.asset.id, name) for name in run.names
         }
-        for name, packed in layouts.items():
-            await self._catalog.update_rendition(run.asset.id, name, state="ready", layout=packed)
-        await self._catalog.update_asset(run.asset.id, state="ready")
+        await self._catalog.finish(run.asset.id, layouts)
         self._events.publish("asset", run.asset.id)
         log.info(
             "%s is ready after %.1f s (%s)", run.asset.id, perf_counter() - started, ", ".join(run.names)

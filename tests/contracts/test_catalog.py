@@ -12,7 +12,7 @@ import pytest
 from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
-from media_service.store.records import Asset, AssetState, Rendition, Segment
+from media_service.store.records import Asset, AssetState, Rendition, Segment, SegmentPlace
 
 
 @pytest.fixture(params=["sqlite"])
@@ -68,6 +68,7 @@ async def test_an_asset_comes_back_as_it_was_added(catalog: Catalog) -> None:
         browser_playable=True,
         original_layout=bytes(range(256)),
         has_poster=True,
+        attempts=2,
     )
     await catalog.add_asset(full)
     await catalog.add_asset(asset("two"))
@@ -218,7 +219,6 @@ async def test_a_rendition_comes_back_changes_and_is_replaced(catalog: Catalog) 
         bandwidth=3_000_000_000,
         average_bandwidth=2_000_000,
         encoded_seconds=12.25,
-        layout=b"\xff",
     )
     await catalog.put_rendition(full)
     assert await catalog.renditions("one") == [full]
@@ -270,19 +270,20 @@ async def test_segments_come_by_number_and_one_by_one(catalog: Catalog) -> None:
     await catalog.add_segments([segment(2), segment(10), segment(0)], encoded_seconds=6.0)
     await catalog.add_segments([segment(1)], encoded_seconds=8.0, bandwidth=900)
     assert await catalog.segments("one", "720p") == [segment(number) for number in (0, 1, 2, 10)]
-    assert await catalog.segments("one", "720p", samples=False) == [
-        msgspec.structs.replace(segment(number), samples=b"") for number in (0, 1, 2, 10)
-    ]
-    assert await catalog.segment("one", "720p", 10) == segment(10)
+    assert await catalog.durations("one", "720p") == [(number, 180_000) for number in (0, 1, 2, 10)]
+    assert await catalog.segment_of("one", "720p", 10) == SegmentPlace(
+        kind="video", blob="one/720p.m4s", start=10 << 33, stop=11 << 33
+    )
     assert await catalog.segments("one", "audio") == []
+    assert await catalog.durations("one", "audio") == []
     [rendition] = await catalog.renditions("one")
     assert (rendition.encoded_seconds, rendition.bandwidth) == (8.0, 900)
     for asset_id, name, number in (("two", "720p", 0), ("one", "audio", 0), ("one", "720p", 3)):
         with pytest.raises(errors.NotFound):
-            await catalog.segment(asset_id, name, number)
+            await catalog.segment_of(asset_id, name, number)
     for number in (-1, 2**31, 2**64, 10**400):
         with pytest.raises(errors.NotFound):
-            await catalog.segment("one", "720p", number)
+            await catalog.segment_of("one", "720p", number)
 
 
 async def test_segments_are_added_all_or_none(catalog: Catalog) -> None:
@@ -293,6 +294,49 @@ async def test_segments_are_added_all_or_none(catalog: Catalog) -> None:
         await catalog.add_segments([segment(0), segment(1)], encoded_seconds=4.0)
     assert await catalog.segments("one", "720p") == [segment(1)]
     assert (await catalog.renditions("one"))[0].encoded_seconds == 2.0
+
+
+async def test_finishing_makes_the_renditions_and_the_asset_ready_at_once(catalog: Catalog) -> None:
+    await catalog.add_asset(asset(state="playable"))
+    for name in ("720p", "audio"):
+        await catalog.put_rendition(
+            Rendition(asset_id="one", name=name, kind="audio" if name == "audio" else "video")
+        )
+    with pytest.raises(errors.NotFound):
+        await catalog.rendition_layout("one", "720p")
+    finished = await catalog.finish("one", {"720p": b"\x01", "audio": b"\x02"})
+    assert (finished.state, finished.version) == ("ready", 2)
+    assert await catalog.asset("one") == finished
+    assert [one.state for one in await catalog.renditions("one")] == ["ready", "ready"]
+    assert await catalog.rendition_layout("one", "720p") == b"\x01"
+    assert await catalog.rendition_layout("one", "audio") == b"\x02"
+    # Made again, it is without its file until it is finished again.
+    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
+    with pytest.raises(errors.NotFound):
+        await catalog.rendition_layout("one", "720p")
+
+
+async def test_finishing_what_lacks_a_rendition_changes_nothing(catalog: Catalog) -> None:
+    await catalog.add_asset(asset(state="playable"))
+    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video", state="encoding"))
+    for asset_id, layouts in (("one", {"720p": b"\x01", "audio": b"\x02"}), ("absent", {})):
+        with pytest.raises(errors.NotFound):
+            await catalog.finish(asset_id, layouts)
+    assert await catalog.asset("one") == asset(state="playable")
+    assert [one.state for one in await catalog.renditions("one")] == ["encoding"]
+
+
+async def test_attempts_are_counted_before_they_begin_and_no_client_sees_it(catalog: Catalog) -> None:
+    await catalog.add_asset(asset())
+    assert [await catalog.begin_attempt("one") for _ in range(3)] == [0, 1, 2]
+    assert await catalog.asset("one") == msgspec.structs.replace(asset(), attempts=3)
+    await catalog.end_attempt("one", 2)
+    assert (await catalog.asset("one")).attempts == 2
+    await catalog.end_attempt("one")
+    assert await catalog.asset("one") == asset()
+    with pytest.raises(errors.NotFound):
+        await catalog.begin_attempt("absent")
+    await catalog.end_attempt("absent")
 
 
 async def test_a_catalog_answers_while_it_is_open(tmp_path: Path) -> None:

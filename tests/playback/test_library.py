@@ -162,7 +162,7 @@ async def test_the_playlists_name_what_is_there(finished: tuple[Workshop, Librar
 
 async def test_a_growing_playlist_is_not_ended(workshop: Workshop, library: Library, films: Films) -> None:
     asset = await workshop.transcoded(films.film(FILM))
-    await workshop.catalog.update_rendition(asset.id, "180p", state="encoding", layout=None)
+    await workshop.catalog.update_rendition(asset.id, "180p", state="encoding")
     assert "#EXT-X-ENDLIST" not in text(await library.playlist(asset.id, "180p"))
     with pytest.raises(NotReady):
         await library.segment(asset.id, "180p", 3, None)
@@ -188,3 +188,21 @@ async def test_the_classic_file_and_the_segments_hold_the_same_pictures(
     assert pictures(classic) == pictures(pieces)
     kinds = {stream["codec_type"] for stream in probe(classic, "-show_streams")["streams"]}
     assert kinds == {"video", "audio"}
+
+
+async def test_a_classic_file_is_put_together_once_and_made_again_under_another_name(
+    workshop: Workshop, library: Library, films: Films
+) -> None:
+    asset = await workshop.transcoded(films.film(FILM))
+    first = await library.classic(asset.id, "180p")
+    assert await library.classic(asset.id, "180p") is first
+    # Two runs within a second: a date could not tell them apart.
+    assert first.last_modified is None
+    await workshop.catalog.update_asset(asset.id, state="playable")
+    await workshop.transcoder().transcode(asset.id)
+    second = await library.classic(asset.id, "180p")
+    assert second.etag != first.etag
+    assert second.extents != first.extents
+    await workshop.catalog.delete_asset(asset.id)
+    with pytest.raises(NotFound):
+        await library.classic(asset.id, "180p")

@@ -105,6 +105,22 @@ async def test_a_film_that_lacks_a_part_is_not_called_ready(
     await left_nothing(workshop, asset)
 
 
+async def test_a_film_is_ready_in_all_its_parts_or_not_at_all(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends at the very last step leaves nothing that a viewer would take for finished."""
+    asset = await workshop.indexed(films.film(FILM))
+
+    async def no_room(*_: object) -> Asset:
+        raise StorageFull
+
+    monkeypatch.setattr(workshop.catalog, "finish", no_room)
+    with pytest.raises(StorageFull):
+        await workshop.transcoder().transcode(asset.id)
+    assert (await workshop.catalog.asset(asset.id)).state == "playable"
+    assert await workshop.catalog.renditions(asset.id) == []
+
+
 async def test_a_full_disk_is_no_fault_of_the_film(workshop: Workshop, films: Films) -> None:
     asset = await workshop.indexed(films.film(FILM))
     disk = FullDisk(workshop.root, room=1000)
@@ -170,9 +186,9 @@ async def test_the_same_fragments_are_in_the_classic_file_and_in_the_segments(
     """framemd5 of init + segments is that of the classic MP4 of the sound, which has no second track."""
     asset = await workshop.transcoded(films.film(Film(size=None, seconds=5)))
     (rendition,) = await workshop.catalog.renditions(asset.id)
-    assert rendition.layout is not None
     assert rendition.init is not None
-    classic = await workshop.written(layout.unpack(rendition.layout), workshop.root / "classic.m4a")
+    packed = await workshop.catalog.rendition_layout(asset.id, "audio")
+    classic = await workshop.written(layout.unpack(packed), workshop.root / "classic.m4a")
     segmented = workshop.root / "segmented.mp4"
     run = (workshop.root / (rendition.blob or "")).read_bytes()
     segmented.write_bytes(rendition.init + run)

@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("browser_playable", sa.Boolean, nullable=False),
         sa.Column("original_layout", sa.LargeBinary),
         sa.Column("has_poster", sa.Boolean, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
     )
     op.create_table(
         "renditions",

@@ -1,0 +1,51 @@
+"""What is kept of representations that were put together, and how much of it at most."""
+
+from __future__ import annotations
+
+import pytest
+
+from media_service.playback import kept as module
+from media_service.playback.kept import KeptRepresentations
+from media_service.wire.representation import BlobExtent, Representation
+
+
+def representation(extents: int) -> Representation:
+    return Representation(tuple(BlobExtent("a", 0, 1) for _ in range(extents)), "video/mp4", "etag")
+
+
+def test_what_was_kept_is_the_very_same() -> None:
+    kept, film = KeptRepresentations(), representation(3)
+    assert kept.get("a") is None
+    assert kept.keep("a", film) is film
+    assert kept.get("a") is film
+
+
+def test_those_not_used_for_longest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEPT", 2)
+    kept = KeptRepresentations()
+    for key in "ab":
+        kept.keep(key, representation(1))
+    kept.get("a")
+    kept.keep("c", representation(1))
+    assert [key for key in "abc" if kept.get(key)] == ["a", "c"]
+
+
+def test_long_films_take_the_room_of_many_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEPT_EXTENTS", 10)
+    kept = KeptRepresentations()
+    for key in "abcd":
+        kept.keep(key, representation(3))
+    assert len(kept) == 3
+    kept.keep("long", representation(9))
+    assert len(kept) == 1
+    kept.keep("longer", representation(11))
+    assert kept.get("long")
+    assert kept.get("longer") is None
+
+
+def test_keeping_the_same_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEPT_EXTENTS", 10)
+    kept = KeptRepresentations()
+    for _ in range(5):
+        kept.keep("a", representation(6))
+    assert kept.get("a")
