@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from media_service.errors import MediaServiceError, NotFound, StorageFull
+from media_service.errors import MediaServiceError, NotFound, StorageFull, TranscodeCrashed
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
+from media_service.store.keys import runs_tree
+from media_service.store.records import Asset
 from media_service.work.embedded import EmbeddedQueue
 from media_service.work.events import Events
 from media_service.work.indexing import Indexer
@@ -25,6 +27,9 @@ from media_service.work.transcoding import Transcoder
 INDEXERS = 2
 # How long work waits for somebody to make room on a full disk.
 RETRY_SECONDS = 60.0
+# An attempt that ends with the process (out of memory, mostly) is made again, but not for ever: the service must come up.
+MAX_ATTEMPTS = 3
+CRASHED = TranscodeCrashed(f"It was tried {MAX_ATTEMPTS} times; each time the whole service ended with it.")
 OUR_MISTAKE = "The service made a mistake with this file; its log says more."
 
 log = logging.getLogger(__name__)
@@ -68,10 +73,24 @@ class Tasks:
                 log.info("sweeping %s: no asset owns it", tree)
                 await self._blobs.delete_tree(tree)
         for asset in await self._catalog.unfinished():
-            log.info("taking up %s again (%s)", asset.id, asset.state)
             # A broken-off run's segments may name blobs that went with it: nothing of it is offered any more.
             await self._catalog.clear_renditions(asset.id)
-            self.submit(asset.id)
+            if asset.attempts >= MAX_ATTEMPTS:
+                await self._give_up(asset)
+            else:
+                log.info("taking up %s again (%s)", asset.id, asset.state)
+                self.submit(asset.id)
+
+    async def _give_up(self, asset: Asset) -> None:
+        log.error("%s took the service down %d times: it is left alone", asset.id, asset.attempts)
+        await self._catalog.update_asset(
+            asset.id,
+            state="failed",
+            error_code=CRASHED.code,
+            error_detail=f"{CRASHED.title}. {CRASHED.detail}",
+        )
+        await self._blobs.delete_tree(runs_tree(asset.id))
+        self.announce(asset.id)
 
     def submit(self, asset_id: str) -> None:
         """A new asset, or one to be taken up again: do for it what its state asks for."""
@@ -98,7 +117,15 @@ class Tasks:
 
     async def _transcode(self, asset_id: str) -> None:
         async with self._judged(self._transcoding, asset_id):
-            await self._transcoder.transcode(asset_id)
+            try:
+                await self._catalog.begin_attempt(asset_id)
+            except NotFound:
+                log.info("%s was deleted before it was made", asset_id)
+                return
+            try:
+                await self._transcoder.transcode(asset_id)
+            finally:
+                await self._catalog.end_attempt(asset_id)
 
     @asynccontextmanager
     async def _judged(self, queue: Queue, asset_id: str) -> AsyncIterator[None]:
@@ -123,8 +150,16 @@ class Tasks:
         try:
             asset = await self._catalog.asset(asset_id)
             if asset.original_layout is None or not asset.has_poster:
-                asset = await self._indexer.index(asset)
+                asset = await self._index_counted(asset)
             if asset.state != "failed":
                 self._transcoding.add(asset_id)
         except NotFound:
             log.info("%s was deleted while it was looked at", asset_id)
+
+    async def _index_counted(self, asset: Asset) -> Asset:
+        before = await self._catalog.begin_attempt(asset.id)
+        try:
+            return await self._indexer.index(asset)
+        finally:
+            # Not 0: what crashes in its transcode is looked at before each time, where its still could not be made.
+            await self._catalog.end_attempt(asset.id, before)

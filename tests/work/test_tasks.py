@@ -12,6 +12,7 @@ from media_service.errors import NotFound
 from media_service.store.keys import poster_key
 from media_service.store.records import Asset, Rendition
 from media_service.work import tasks as module
+from media_service.work.indexing import Indexer
 from media_service.work.tasks import Tasks
 from tests.support.films import Film, Films
 from tests.support.full_disk import FullDisk
@@ -65,6 +66,58 @@ async def test_resuming_takes_up_every_film_that_is_not_finished(workshop: Works
             assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
     assert {one.name for one in await workshop.catalog.renditions(looked_at.id)} == {"180p", "audio"}
     assert "runs/broken-off" not in workshop.files(looked_at)
+
+
+async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
+    workshop: Workshop, films: Films
+) -> None:
+    twice, thrice = [await workshop.indexed(films.film(Film())) for _ in range(2)]
+    for asset, crashes in ((twice, 2), (thrice, 3)):
+        for _ in range(crashes):
+            await workshop.catalog.begin_attempt(asset.id)
+    await workshop.catalog.put_rendition(Rendition(asset_id=thrice.id, name="180p", kind="video"))
+    async with await workshop.blobs.create(f"{thrice.id}/runs/broken-off") as writer:
+        await writer.seal()
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        asset = await settled(workshop, thrice.id, "failed")
+        assert asset.error_code == "transcode_crashed"
+        assert (await settled(workshop, twice.id, "ready", "failed")).state == "ready"
+    assert await workshop.catalog.renditions(thrice.id) == []
+    assert workshop.files(thrice) == {"original", "original-header", "poster"}
+    assert (await workshop.catalog.asset(twice.id)).attempts == 0
+
+
+async def test_an_attempt_is_counted_while_it_runs_and_forgiven_when_the_service_ends_it(
+    workshop: Workshop, films: Films
+) -> None:
+    asset = await workshop.indexed(films.film(LONG))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        await workshop.first_segments(asset)
+        assert (await workshop.catalog.asset(asset.id)).attempts == 1
+    assert (await workshop.catalog.asset(asset.id)).attempts == 0
+
+
+async def test_looking_at_a_film_is_counted_on_top_of_what_came_before(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = await workshop.admitted(films.film(Film()))
+    await workshop.catalog.begin_attempt(asset.id)
+    seen = []
+
+    async def look(_: Indexer, asset: Asset) -> Asset:
+        seen.append((await workshop.catalog.asset(asset.id)).attempts)
+        asset = await workshop.catalog.update_asset(asset.id, state="failed")
+        workshop.events.publish("asset", asset.id)
+        return asset
+
+    monkeypatch.setattr(Indexer, "index", look)
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        asset = await settled(workshop, asset.id, "failed")
+    assert seen == [2]
+    assert (await workshop.catalog.asset(asset.id)).attempts == 1
 
 
 async def test_a_poster_that_a_crash_came_before_is_made_when_the_film_is_taken_up(
