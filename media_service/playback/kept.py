@@ -15,9 +15,10 @@ MAX_KEPT_EXTENTS = 100_000
 
 
 class KeptRepresentations:
-    """The representations used last, up to MAX_KEPT and up to MAX_KEPT_EXTENTS together."""
+    """The representations used last, up to `most` and up to MAX_KEPT_EXTENTS together."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_KEPT) -> None:
+        self._most = most
         self._kept: OrderedDict[str, Representation] = OrderedDict()
         self._extents = 0
 
@@ -35,7 +36,7 @@ class KeptRepresentations:
         if key not in self._kept and len(representation.extents) <= MAX_KEPT_EXTENTS:
             self._kept[key] = representation
             self._extents += len(representation.extents)
-            while len(self._kept) > MAX_KEPT or self._extents > MAX_KEPT_EXTENTS:
+            while len(self._kept) > self._most or self._extents > MAX_KEPT_EXTENTS:
                 _, dropped = self._kept.popitem(last=False)
                 self._extents -= len(dropped.extents)
         return representation

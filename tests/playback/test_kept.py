@@ -20,9 +20,8 @@ def test_what_was_kept_is_the_very_same() -> None:
     assert kept.get("a") is film
 
 
-def test_those_not_used_for_longest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEPT", 2)
-    kept = KeptRepresentations()
+def test_those_not_used_for_longest_go_first() -> None:
+    kept = KeptRepresentations(most=2)
     for key in "ab":
         kept.keep(key, representation(1))
     kept.get("a")

@@ -190,12 +190,14 @@ async def test_the_classic_file_and_the_segments_hold_the_same_pictures(
     assert kinds == {"video", "audio"}
 
 
-async def test_a_classic_file_is_put_together_once_and_made_again_under_another_name(
+async def test_a_classic_file_and_a_whole_playlist_are_put_together_once_and_made_again_under_another_name(
     workshop: Workshop, library: Library, films: Films
 ) -> None:
     asset = await workshop.transcoded(films.film(FILM))
     first = await library.classic(asset.id, "180p")
     assert await library.classic(asset.id, "180p") is first
+    playlist = await library.playlist(asset.id, "180p")
+    assert await library.playlist(asset.id, "180p") is playlist
     # Two runs within a second: a date could not tell them apart.
     assert first.last_modified is None
     await workshop.catalog.update_asset(asset.id, state="playable")
@@ -203,6 +205,7 @@ async def test_a_classic_file_is_put_together_once_and_made_again_under_another_
     second = await library.classic(asset.id, "180p")
     assert second.etag != first.etag
     assert second.extents != first.extents
+    assert text(await library.playlist(asset.id, "180p")) != text(playlist)
     await workshop.catalog.delete_asset(asset.id)
     with pytest.raises(NotFound):
         await library.classic(asset.id, "180p")
