@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from media_service.store.keys import original_key
+from media_service.work.tasks import MAX_ATTEMPTS
 from tests.support.api import PLAYABLE, download, listed, put_in, settled
 from tests.support.films import Film, Films
 from tests.support.leaks import new_children
@@ -37,7 +38,7 @@ FORM_HEAD = (
 ).encode()
 FORM_TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-MEMORY_BYTES = (0, 1 << 20, 256 << 20)  # all to disk; into memory and then to disk; all in memory
+MEMORY_BYTES = (256 << 20, 0, 256 << 20, 1 << 20)  # all in memory; all to disk; into memory and then to disk
 
 
 class Promises:
@@ -82,6 +83,7 @@ class Clients:
         ]
         self._threads = [*jobs, threading.Thread(target=self._delete, args=(random.Random(seed),))]
         self.gone = threading.Event()
+        self.sent = threading.Event()  # all bytes of one of the uploads
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -129,6 +131,7 @@ class Clients:
             self.gone.wait(0.003)  # as slow as a fast line, so that kills meet uploads half-way
         if kind == "chunked":
             connection.send(b"0\r\n\r\n")
+        self.sent.set()
 
     def _delete(self, chance: random.Random) -> None:
         asset_id = None if chance.random() < 0.3 else self._promises.begin_deletion(chance)
@@ -149,13 +152,21 @@ class Clients:
 def run_rounds(directory: Path, films: list[bytes], frames: int, rounds: int) -> None:
     """Kill the service `rounds` times, then see every promise kept."""
     promises = Promises()
+    whole: set[str] = set()
     family = {(child.pid, child.started) for child in children(os.getpid())}
     for number in range(rounds):
         chance = random.Random(number)
-        with running_server(directory, upload_memory_bytes=MEMORY_BYTES[number % 3]) as server:
+        with running_server(directory, upload_memory_bytes=MEMORY_BYTES[number % 4]) as server:
             holds_its_word(server, promises)
+            if number % (MAX_ATTEMPTS - 1) == 0:
+                # Of a film whose making ends with the service once more it would think that it kills it.
+                become_whole_films(server, whole, frames, directory / "film.mp4")
             with Clients(server.port, promises, number, films) as clients:
-                clients.gone.wait(chance.uniform(0.05, 1.5))
+                clients.gone.wait(chance.uniform(0.05, 1.0))
+                if number % 3 != 1:
+                    # Where promises are made: between the last byte of an upload and its answer.
+                    clients.sent.wait(DEADLINE_SECONDS)
+                    clients.gone.wait(chance.uniform(0, 0.4))
                 server.kill()
         wait_until(lambda: not new_children(family), 5, "ffmpeg follows the service")
     with running_server(directory, transcode_workers=2) as server:
@@ -163,9 +174,7 @@ def run_rounds(directory: Path, films: list[bytes], frames: int, rounds: int) ->
         print(
             f"{len(promises.kept)} uploads kept, {len(promises.cut)} cut off and gone, {len(promises.deleted)} deleted"
         )
-        with server.client() as client:
-            for asset in listed(client):
-                becomes_a_whole_film(server, client, asset["id"], frames, directory / "film.mp4")
+        become_whole_films(server, whole, frames, directory / "film.mp4")
         assert promises.kept, "no upload was acknowledged in time: nothing was tried"
 
 
@@ -188,18 +197,22 @@ def holds_its_word(server: Server, promises: Promises) -> None:
     promises.unsure &= found.keys()
 
 
-def becomes_a_whole_film(
-    server: Server, client: httpx.Client, asset_id: str, frames: int, path: Path
-) -> None:
-    """Its transcode is taken up, the result plays to its end, and nothing of broken-off runs is left."""
-    asset = settled(server, asset_id, DEADLINE_SECONDS)
-    assert asset["state"] == "ready", asset["error"]
-    assert asset["playback"]["poster"]
-    download(client, asset["playback"]["mp4"], path)
-    pictures = [line for line in decoded(path) if line.startswith("0,")]
-    assert len(pictures) == len(packets(path, "v", "pts")) == frames
-    runs = server.data_dir / "blobs" / asset_id / "runs"
-    assert len({path.name.partition("-")[0] for path in runs.iterdir()}) == 1
+def become_whole_films(server: Server, whole: set[str], frames: int, path: Path) -> None:
+    """The transcodes are taken up, the results play to their ends, and nothing of broken-off runs is left.
+
+    `whole` are those that were found to be so earlier.
+    """
+    with server.client() as client:
+        for asset_id in {asset["id"] for asset in listed(client)} - whole:
+            asset = settled(server, asset_id, DEADLINE_SECONDS)
+            assert asset["state"] == "ready", asset["error"]
+            assert asset["playback"]["poster"]
+            download(client, asset["playback"]["mp4"], path)
+            pictures = [line for line in decoded(path) if line.startswith("0,")]
+            assert len(pictures) == len(packets(path, "v", "pts")) == frames
+            runs = server.data_dir / "blobs" / asset_id / "runs"
+            assert len({blob.name.partition("-")[0] for blob in runs.iterdir()}) == 1
+            whole.add(asset_id)
 
 
 def padded(film: Path, size: int) -> bytes:
