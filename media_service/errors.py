@@ -236,6 +236,15 @@ class Busy(MediaServiceError):
     retry_after = 10
 
 
+class CatalogUnavailable(MediaServiceError):
+    """The database cannot be read or written: broken, gone, or not answering."""
+
+    code = "catalog_unavailable"
+    status = 503
+    title = "The catalog cannot be reached"
+    retry_after = 10
+
+
 class StorageFull(MediaServiceError):
     """No room on the disk."""
 

@@ -8,7 +8,7 @@ from time import time
 from typing import Unpack
 
 from msgspec.structs import asdict
-from sqlalchemy import URL, delete, insert, select, text, tuple_, update
+from sqlalchemy import URL, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.store.database import Database, only
@@ -25,7 +25,7 @@ _ASSET = [column for column in assets.c if column.name != "search_text"]
 async def open_catalog(url: str | URL) -> AsyncIterator[Catalog]:
     """The catalog behind `url` (e.g. `store.engine.sqlite_url(path)`), its schema up to date; closed on exit.
 
-    Raises migrations.NewerCatalog, errors.StorageFull.
+    Raises migrations.NewerCatalog, errors.StorageFull, errors.CatalogUnavailable.
     """
     async with open_engine(url) as engine:
         database = Database(engine)
@@ -36,11 +36,12 @@ async def open_catalog(url: str | URL) -> AsyncIterator[Catalog]:
 
 
 class Catalog(Renditions):
-    """Every method may raise errors.StorageFull when it writes, and NotFound for a record that must exist."""
+    """Every method may raise errors.CatalogUnavailable, errors.StorageFull when it writes, and NotFound for a record
+    that must exist."""
 
     async def check(self) -> None:
-        """Raise unless the database answers."""
-        await self._read(text("SELECT 1"))
+        """Raise CatalogUnavailable unless the database answers, and lies whole where it belongs."""
+        await self._check()
 
     async def add_asset(self, asset: Asset) -> None:
         """Add a new asset; its id must be new."""

@@ -10,18 +10,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, Row, RowMapping
+from sqlalchemy import Executable, Row, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from media_service import errors
 from media_service.store.disk import to_its_end
-from media_service.store.engine import no_room_is_storage_full, writing
+from media_service.store.engine import READ_VERSION, in_our_words, look_afresh, writing
 
 T = TypeVar("T")
 
 
 class Database:
-    """Calls on `engine`, which `finish` waits for. Every call may raise errors.StorageFull."""
+    """Calls on `engine`, which `finish` waits for. Every call may raise errors.StorageFull and CatalogUnavailable."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -56,6 +56,12 @@ class Database:
 
         return await self._run(call())
 
+    async def check(self) -> None:
+        """Raise CatalogUnavailable unless the database answers, and lies whole where it belongs."""
+        if not await self.rows(text(READ_VERSION)):
+            raise errors.CatalogUnavailable("The database has no version.")
+        await self._run(look_afresh(self._engine))
+
     async def finish(self) -> None:
         """Refuse new calls (RuntimeError) and wait for those that run."""
         self._closed = True
@@ -69,7 +75,7 @@ class Database:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        with no_room_is_storage_full():
+        with in_our_words():
             return await to_its_end(task)
 
 

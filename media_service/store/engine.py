@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from media_service import errors
 from media_service.store.files import sync_directory
 from media_service.store.migrations import upgrade
 
+log = logging.getLogger(__name__)
+
 BUSY_MILLISECONDS = 30_000  # how long to wait for another process (a backup, the command line) that writes
 _CONNECTIONS = (
     5  # each is a thread; catalog reads take well under a millisecond, so more would only wait for the GIL
 )
+CHECK_SECONDS = 2.0  # what a probe may wait for a lock; Kubernetes gives up on it soon after
+READ_VERSION = "SELECT version_num FROM alembic_version"
+_OURS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 _NO_ROOM = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})  # the latter: no room for WAL's shared memory
 
 # WAL: readers do not wait for the writer. FULL: a commit is on the disk when it returns (the default NORMAL of many builds
@@ -41,14 +49,14 @@ def sqlite_url(path: Path) -> URL:
 async def open_engine(url: str | URL) -> AsyncIterator[AsyncEngine]:
     """An engine whose schema is up to date; its connections are closed on exit.
 
-    Raises migrations.NewerCatalog, errors.StorageFull.
+    Raises migrations.NewerCatalog, errors.StorageFull, errors.CatalogUnavailable.
     """
     url = make_url(url)
     engine = create_async_engine(url, pool_size=_CONNECTIONS, max_overflow=0)
     try:
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
-        with no_room_is_storage_full():
+        with in_our_words():
             async with writing(engine).begin() as connection:
                 await connection.run_sync(upgrade)
         if engine.dialect.name == "sqlite" and url.database:
@@ -65,14 +73,42 @@ def writing(engine: AsyncEngine) -> AsyncEngine:
 
 
 @contextmanager
-def no_room_is_storage_full() -> Iterator[None]:
-    """Turn the database's "disk full" into errors.StorageFull."""
+def in_our_words() -> Iterator[None]:
+    """Turn the database's "disk full" into errors.StorageFull, and what else is its own fault into CatalogUnavailable.
+
+    What is ours (a row that is there already, a statement that is wrong) is raised as it is.
+    """
     try:
         yield
+    except _OURS:
+        raise
     except DBAPIError as error:
         if getattr(error.orig, "sqlite_errorname", None) in _NO_ROOM:
             raise errors.StorageFull("There is no room left on the disk of the catalog.") from error
-        raise
+        log.warning("the database fails: %s", error.orig)
+        raise errors.CatalogUnavailable(f"The database says: {error.orig}.") from error
+    except PoolTimeout as error:
+        raise errors.CatalogUnavailable("The database does not answer in time.") from error
+
+
+async def look_afresh(engine: AsyncEngine) -> None:
+    """Read from the database as it lies on the disk now. Raises CatalogUnavailable.
+
+    A connection that is open answers from its cache, and from a file that was deleted long ago; a new one cannot.
+    """
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        try:
+            await asyncio.to_thread(_read_version, engine.url.database)
+        except sqlite3.Error as error:
+            raise errors.CatalogUnavailable(f"The database says: {error}.") from error
+
+
+def _read_version(database: str) -> None:
+    # "rw" makes no file where there is none; "ro" could not take part in the log (WAL).
+    address = f"{Path(database).absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, timeout=CHECK_SECONDS)) as connection:
+        if connection.execute(READ_VERSION).fetchone() is None:
+            raise sqlite3.DatabaseError("the catalog has no version")
 
 
 def _sync_name(database: str) -> None:

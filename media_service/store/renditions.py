@@ -21,6 +21,7 @@ class Renditions:
     """The methods of `store.catalog.Catalog` on renditions and segments."""
 
     def __init__(self, database: Database) -> None:
+        self._check = database.check
         self._read = database.read
         self._rows = database.rows
         self._write = database.write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sqlite3
 import subprocess
@@ -198,3 +199,63 @@ def test_it_works_on_uvloop(tmp_path: Path) -> None:
             return len(await catalog.asset_ids())
 
     assert uvloop.run(story()) == 10
+
+
+@pytest.mark.parametrize("harm", ["garbage", "emptied", "deleted", "replaced", "of another program"])
+async def test_a_database_that_breaks_under_a_running_catalog_is_noticed(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "c.sqlite3"
+    async with open_catalog(sqlite_url(path)) as catalog:
+        await catalog.add_asset(asset())
+    async with open_catalog(sqlite_url(path)) as catalog:  # its pages are in the file now, not in the log
+        await catalog.check()
+        if harm == "garbage":
+            path.write_bytes(b"no database " * 4096)
+        elif harm == "emptied":
+            os.truncate(path, 0)
+        else:
+            path.unlink()
+        if harm == "replaced":
+            path.write_bytes(b"")
+        elif harm == "of another program":
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("CREATE TABLE notes (text)")
+        for _ in range(2):
+            with pytest.raises(errors.CatalogUnavailable):
+                await catalog.check()
+        assert path.exists() == (harm != "deleted")  # looking makes nothing
+
+
+async def test_calls_on_a_broken_database_are_errors_of_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite3"
+    async with open_engine(sqlite_url(path)) as engine:
+        catalog = Catalog(Database(engine))
+        await catalog.add_asset(asset())
+        await engine.dispose()
+        path.write_bytes(b"no database " * 4096)
+        for call in (catalog.asset("one"), catalog.update_asset("one", width=1), catalog.check()):
+            with pytest.raises(errors.CatalogUnavailable):
+                await call
+
+
+async def test_a_catalog_that_is_no_database_cannot_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite3"
+    path.write_bytes(b"no database " * 4096)
+    with pytest.raises(errors.CatalogUnavailable, match="not a database"):
+        async with open_catalog(sqlite_url(path)):
+            pass
+
+
+async def test_a_check_leaves_the_log_and_the_locks_alone(tmp_path: Path) -> None:
+    """A process that closes a file gives up its locks on it (fcntl(2)); SQLite knows, and looking must not undo it."""
+    path = tmp_path / "c.sqlite3"
+    async with open_catalog(sqlite_url(path)) as catalog:
+        for number in range(20):
+            await asyncio.gather(catalog.check(), catalog.add_asset(asset(f"a{number}")), catalog.check())
+        assert path.with_name("c.sqlite3-wal").stat().st_size > 0
+        script = (
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM assets').fetchall()"
+        )
+        argv = [sys.executable, "-c", script, str(path)]
+        await asyncio.to_thread(subprocess.run, argv, check=True, timeout=60)
+        assert path.with_name("c.sqlite3-wal").stat().st_size > 0  # the other one did not think itself alone
+        assert len(await catalog.asset_ids()) == 20

@@ -1,0 +1,19 @@
+"""A database that breaks under the running service: the probes say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.server import running_server
+
+
+def test_a_broken_database_takes_the_service_out_of_the_rotation_and_does_not_kill_it(tmp_path: Path) -> None:
+    with running_server(tmp_path):
+        pass  # an orderly end leaves all in the file, nothing in the log
+    with running_server(tmp_path) as server, server.client() as client:
+        assert client.get("/readyz").status_code == 200
+        (server.data_dir / "catalog.sqlite3").write_bytes(b"no database " * 8192)
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
+        assert "not a database" in ready.json()["catalog"]
+        assert client.get("/livez").status_code == 200
