@@ -18,14 +18,13 @@ from typing import Self
 from media_service.errors import Busy, EmptyUpload, StorageFull, UploadTooLarge
 from media_service.memory.budget import Budget, Reservation
 from media_service.memory.buffer import Buffer
-from media_service.store.blobs import BlobStore, BlobWriter
+from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore, BlobWriter
 from media_service.store.keys import original_key
 
 PIECE_BYTES = (
     1 << 20
 )  # one hop to a thread (about 50 us) per MiB costs nothing; per 64 KiB socket read it would
 RESERVE_STEP_BYTES = 8 << 20  # how an upload of unknown length grows its reservation
-DISK_MARGIN_BYTES = 64 << 20  # left free for the catalog, which must still be able to say what happened
 
 
 def new_asset_id() -> str:
@@ -79,7 +78,7 @@ class Incoming:
         self._buffer: Buffer | None = None
         self._writer: BlobWriter | None = None
         self._writers = AsyncExitStack()
-        self._kept = False
+        self._disowned = False
         self._pending = bytearray()
         self._digest = hashlib.sha256()
 
@@ -95,8 +94,7 @@ class Incoming:
     ) -> None:
         self._release_memory()
         await self._writers.aclose()
-        if self._writer is not None and not self._kept:
-            # The blob's directory too: a thousand broken-off uploads would leave a thousand empty ones.
+        if self._disowned:
             await self._blobs.delete_tree(self.asset_id)
 
     @property
@@ -137,11 +135,10 @@ class Incoming:
             await self._copy_to_store(self._buffer)
         assert self._writer is not None
         await self._writer.seal()
-        self._kept = True
 
     def disown(self) -> None:
         """Nobody will know of the bytes that were kept: remove them on exit after all."""
-        self._kept = False
+        self._disowned = True
 
     async def _flush(self) -> None:
         piece = bytes(self._pending)

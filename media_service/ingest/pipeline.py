@@ -8,19 +8,22 @@ sweeps away.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from time import time
 
 import msgspec
 
-from media_service.errors import StorageFull
+from media_service.errors import MediaServiceError, NotFound
 from media_service.ffmpeg.fence import Limits
 from media_service.ffmpeg.probe import probe
 from media_service.ingest.intake import Incoming
 from media_service.ingest.media_types import media_type
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
+
+log = logging.getLogger(__name__)
 
 MAX_TITLE_CHARACTERS = 200
 # Each may take PROBE_LIMITS' memory: part of the sum in docs/settings.md. A probe takes 0.1 s.
@@ -59,12 +62,24 @@ class Admission:
         )
         try:
             await self._catalog.add_asset(asset)
-        except StorageFull:
-            # The row did not fit any more; its film must not go on filling the disk until the next start sweeps it.
-            incoming.disown()
+        except Exception:
+            await self._disown_unknown(incoming)
             raise
         self._submit(asset.id)
         return asset
+
+    async def _disown_unknown(self, incoming: Incoming) -> None:
+        """A film without its row must not go on filling the disk until the next start sweeps it.
+
+        A commit may have happened although it failed (a disk that breaks in the last step): the catalog has the last
+        word, and while it says nothing, the film stays for the next start to judge.
+        """
+        try:
+            await self._catalog.asset(incoming.asset_id)
+        except NotFound:
+            incoming.disown()
+        except MediaServiceError as error:
+            log.warning("whether %s exists is not known: %s", incoming.asset_id, error)
 
 
 def tidy_title(text: str) -> str:

@@ -11,6 +11,8 @@ import re
 from types import TracebackType
 from typing import Protocol, Self
 
+# Left free by all who write blobs, for the catalog: it must still be able to say what happened, and to delete.
+DISK_MARGIN_BYTES = 64 << 20
 _MAX_SEGMENTS = 8
 # Starts with a letter or digit: no "..", no hidden files, nothing a tool takes for an option. 128 leaves room
 # below the 255 bytes of every file system.
@@ -39,7 +41,7 @@ def is_key_segment(name: str) -> bool:
 
 
 class BlobWriter(Protocol):
-    """A growing blob. As an async context manager it removes the blob on exit, unless it was sealed or kept."""
+    """A growing blob. As an async context manager it removes the blob on exit unless it was sealed."""
 
     @property
     def key(self) -> str:
@@ -54,13 +56,13 @@ class BlobWriter(Protocol):
         """A descriptor that also reads, for ffmpeg's `/proc/self/fd/N`; valid until exit, also after the seal."""
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of `data`, which must not change meanwhile. Raises errors.StorageFull; then nothing was appended."""
+        """Append all of `data`, which must not change meanwhile. Raises errors.StorageFull; then nothing was appended.
+
+        The disk is full when only the catalog's margin is left of it.
+        """
 
     async def seal(self) -> None:
         """Make the blob survive a loss of power. A later write raises ValueError. Raises errors.StorageFull."""
-
-    def keep(self) -> None:
-        """Leave the blob in place on exit although it is not sealed."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -106,7 +108,10 @@ class BlobStore(Protocol):
         """Delete all blobs below `prefix`, at once as far as new readers see; an absent tree is deleted already."""
 
     async def trees(self) -> list[str]:
-        """The first segments of all keys, sorted; also finishes deletions that a crash cut short."""
+        """The first segments of all keys, sorted."""
+
+    async def finish_deletions(self) -> None:
+        """Finish deletions that a crash cut short. What is being deleted meanwhile is no trouble."""
 
     def free_bytes(self) -> int:
-        """Bytes that can still be stored."""
+        """Bytes that the disk has left; DISK_MARGIN_BYTES of them are not for blobs."""

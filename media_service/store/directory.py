@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from media_service.store.files import make_directory
+
 LOCK_FILE = "lock"
 
 
@@ -23,7 +25,7 @@ class DirectoryUnusable(Exception):
 def owned(path: Path) -> Iterator[None]:
     """Make the directory if need be, and own it within the block. Raises DirectoryUnusable."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_directory(path.absolute())
         descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DirectoryUnusable(f"The data directory {path} cannot be used: {error.strerror}.") from error

@@ -62,12 +62,6 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def discard(path: Path, fd: int) -> None:
-    """Close and remove a file that was just made."""
-    os.close(fd)
-    path.unlink(missing_ok=True)
-
-
 def bury(path: Path) -> None:
     """Remove a file or a directory with all that is in it, also when somebody else is removing it too."""
     while path.is_dir():

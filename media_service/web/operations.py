@@ -7,7 +7,7 @@ from typing import Any
 from litestar import HttpMethod, Response, route
 
 from media_service.errors import MediaServiceError
-from media_service.ingest.intake import DISK_MARGIN_BYTES
+from media_service.store.blobs import DISK_MARGIN_BYTES
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
 from media_service.web.openapi import PublicOperation

@@ -80,13 +80,6 @@ async def test_an_error_or_a_cancellation_removes_the_growing_blob(blobs: BlobSt
             await blobs.open(key)
 
 
-async def test_a_blob_that_is_kept_stays_unsealed(blobs: BlobStore) -> None:
-    async with await blobs.create("asset/720p.m4s") as writer:
-        await writer.write(b"as far as it came")
-        writer.keep()
-    assert await get(blobs, "asset/720p.m4s") == b"as far as it came"
-
-
 async def test_readers_see_a_blob_grow(blobs: BlobStore) -> None:
     async with await blobs.create("asset/720p.m4s") as writer:
         await writer.write(b"first")
@@ -158,6 +151,27 @@ async def test_a_tree_goes_as_a_whole_and_alone(blobs: BlobStore) -> None:
         with pytest.raises(errors.NotFound):
             await blobs.open(key)
     assert await get(blobs, "two/original.mp4") == b"two/original.mp4"
+
+
+async def test_a_blob_that_is_not_sealed_takes_its_place_with_it(blobs: BlobStore) -> None:
+    async with await blobs.create("alone/runs/a"):
+        assert await blobs.trees() == ["alone"]
+    assert await blobs.trees() == []
+    await put(blobs, "shared/original", b"x")
+    async with await blobs.create("shared/runs/a"):
+        pass
+    assert await blobs.trees() == ["shared"]
+    assert await get(blobs, "shared/original") == b"x"
+
+
+async def test_blobs_that_come_and_go_in_one_tree_do_not_take_each_others_place(blobs: BlobStore) -> None:
+    async def story(number: int) -> None:
+        for turn in range(20):
+            async with await blobs.create(f"asset/runs/{number}-{turn}"):
+                pass
+
+    await asyncio.gather(*map(story, range(8)))
+    assert await blobs.trees() == []
 
 
 async def test_a_writer_whose_tree_was_deleted_ends_quietly(blobs: BlobStore) -> None:

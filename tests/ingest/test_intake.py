@@ -11,14 +11,13 @@ import pytest
 from media_service.errors import EmptyUpload, StorageFull, UploadTooLarge
 from media_service.ingest import intake as module
 from media_service.ingest.intake import (
-    DISK_MARGIN_BYTES,
     PIECE_BYTES,
     RESERVE_STEP_BYTES,
     Intake,
     new_asset_id,
 )
 from media_service.memory.budget import Budget
-from media_service.store.blobs import is_key_segment
+from media_service.store.blobs import DISK_MARGIN_BYTES, is_key_segment
 from media_service.store.keys import original_key
 from tests.support.full_disk import FullDisk
 from tests.support.workshop import Workshop

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from media_service.errors import MediaServiceError, NotMedia, StorageFull, UploadCut
+from media_service.errors import NotFound, NotMedia, StorageFull, UploadCut
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Incoming, Intake
 from media_service.ingest.pipeline import Admission
@@ -23,16 +23,24 @@ MIB = 1 << 20
 
 
 class Rows:
-    """As much of a catalog as admission needs; `full` says that there is no room for another row."""
+    """As much of a catalog as admission needs, which raises `error` for another row, before it is in or after."""
 
-    def __init__(self, *, full: bool) -> None:
+    def __init__(self, error: type[Exception] | None, *, committed: bool = False) -> None:
         self.assets: list[Asset] = []
-        self._full = full
+        self._error = error
+        self._committed = committed
 
     async def add_asset(self, asset: Asset) -> None:
-        if self._full:
-            raise StorageFull
-        self.assets.append(asset)
+        if self._error is None or self._committed:
+            self.assets.append(asset)
+        if self._error is not None:
+            raise self._error
+
+    async def asset(self, asset_id: str) -> Asset:
+        for asset in self.assets:
+            if asset.id == asset_id:
+                return asset
+        raise NotFound
 
 
 @pytest.fixture(params=[0, 64 * MIB], ids=["disk", "memory"])
@@ -59,9 +67,8 @@ async def put(intake: Intake, content: bytes, rows: Rows) -> Asset:
 
 
 def check_nothing_left(
-    tmp_path: Path, error: type[MediaServiceError], intake: Intake, content: bytes
+    tmp_path: Path, error: type[Exception], intake: Intake, content: bytes, rows: Rows
 ) -> None:
-    rows = Rows(full=error is StorageFull)
     with pytest.raises(error):
         asyncio.run(put(intake, content, rows) if content else break_off(intake))
     assert list(tmp_path.iterdir()) == []
@@ -69,22 +76,32 @@ def check_nothing_left(
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path, intake: Intake) -> None:
-    check_nothing_left(tmp_path, UploadCut, intake, b"")
+    check_nothing_left(tmp_path, UploadCut, intake, b"", Rows(None))
 
 
 def test_an_upload_that_is_refused_leaves_nothing(tmp_path: Path, intake: Intake) -> None:
-    check_nothing_left(tmp_path, NotMedia, intake, b"no film " * 300_000)
+    check_nothing_left(tmp_path, NotMedia, intake, b"no film " * 300_000, Rows(None))
 
 
-def test_a_film_whose_row_does_not_fit_any_more_leaves_nothing(
-    tmp_path: Path, intake: Intake, films: Films
+@pytest.mark.parametrize("error", [StorageFull, RuntimeError])
+def test_a_film_whose_row_cannot_be_added_leaves_nothing(
+    tmp_path: Path, intake: Intake, films: Films, error: type[Exception]
 ) -> None:
-    check_nothing_left(tmp_path, StorageFull, intake, films.film(Film(seconds=1)).read_bytes())
+    content = films.film(Film(seconds=1)).read_bytes()
+    check_nothing_left(tmp_path, error, intake, content, Rows(error))
+
+
+def test_a_film_whose_row_is_there_all_the_same_stays(tmp_path: Path, intake: Intake, films: Films) -> None:
+    content = films.film(Film(seconds=1)).read_bytes()
+    rows = Rows(ConnectionError, committed=True)
+    with pytest.raises(ConnectionError):
+        asyncio.run(put(intake, content, rows))
+    assert (tmp_path / rows.assets[0].id / "original").read_bytes() == content
 
 
 def test_a_film_that_is_admitted_stays(tmp_path: Path, intake: Intake, films: Films) -> None:
     content = films.film(Film(seconds=1)).read_bytes()
-    rows = Rows(full=False)
+    rows = Rows(None)
     asset = asyncio.run(put(intake, content, rows))
     assert rows.assets == [asset]
     assert (tmp_path / asset.id / "original").read_bytes() == content

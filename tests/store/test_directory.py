@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,15 @@ from media_service.store.directory import DirectoryUnusable, owned
 def test_a_directory_is_made_and_owned(tmp_path: Path) -> None:
     with owned(tmp_path / "new" / "media"):
         assert (tmp_path / "new" / "media").is_dir()
+
+
+def test_a_directory_that_was_made_survives_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
+    with owned(tmp_path / "new" / "media"):
+        assert set(synced) == {str(tmp_path), str(tmp_path / "new")}
 
 
 def test_a_second_owner_is_refused_in_words(tmp_path: Path) -> None:

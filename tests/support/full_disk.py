@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from media_service.errors import StorageFull
-from media_service.store.local_blobs import LocalBlobs, LocalBlobWriter
+from media_service.store.local_blobs import LocalBlobs
+from media_service.store.local_writer import LocalBlobWriter
 
 
 class FullDisk(LocalBlobs):

@@ -75,7 +75,7 @@ async def test_what_an_earlier_look_left_is_no_obstacle(workshop: Workshop, film
     for key in (original_header_key(asset.id), poster_key(asset.id)):
         async with await workshop.blobs.create(key) as writer:
             await writer.write(b"half")
-            writer.keep()
+            await writer.seal()
     asset = await workshop.indexer().index(asset)
     assert (asset.state, asset.has_poster) == ("playable", True)
     assert (workshop.root / poster_key(asset.id)).read_bytes()[:2] == b"\xff\xd8"

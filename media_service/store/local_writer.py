@@ -1,0 +1,134 @@
+"""A blob that grows: a file that is written by position, synced now and then, and gone again unless it is sealed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from media_service.errors import StorageFull
+from media_service.store.disk import change
+from media_service.store.files import sync_directory, write_all
+
+SYNC_EVERY_BYTES = 64 << 20  # at most this much waits for the fsync of `seal`: half a second on a common SSD
+MEASURE_EVERY_BYTES = 4 << 20  # sixteen writers together may miss the margin by less than it is wide
+
+
+class Place:
+    """Where a file lies below the store's root. Its directories come and go with the files that need them.
+
+    `emptying` keeps a directory from being removed between its making and that of the file in it; all places of a store
+    share it. Every method makes calls that may wait for the disk.
+    """
+
+    def __init__(self, path: Path, root: Path, emptying: threading.Lock) -> None:
+        self._path = path
+        self._root = root
+        self._emptying = emptying
+
+    def make(self) -> int:
+        """A descriptor of the new, empty file. Raises FileExistsError, FileNotFoundError."""
+        with self._emptying:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            return os.open(self._path, flags, 0o640)
+
+    def remove(self) -> None:
+        """Remove the file, and the directories that are empty without it: each refused upload would leave one."""
+        self._path.unlink(missing_ok=True)  # not under the lock: a large file takes its time
+        with self._emptying:
+            for directory in self._directories():
+                try:
+                    directory.rmdir()
+                except OSError:
+                    return  # something else is in it, or it went with its tree
+
+    def sync(self) -> None:
+        """Make the file's name survive a loss of power.
+
+        All directories up to the root, not only those made here: another writer may have made one and died.
+        """
+        for directory in (*self._directories(), self._root):
+            sync_directory(directory)
+
+    def _directories(self) -> Iterator[Path]:
+        """The directories between the file and the root, from the inside."""
+        for directory in self._path.parents:
+            if directory == self._root:
+                return
+            yield directory
+
+
+class LocalBlobWriter:
+    """A `store.blobs.BlobWriter` on a file. One write at a time."""
+
+    def __init__(self, key: str, place: Place, fd: int, threads: Executor, margin_bytes: int) -> None:
+        self.key = key
+        self._place = place
+        self._fd = fd
+        self._threads = threads
+        self._margin_bytes = margin_bytes
+        self._size = 0
+        self._synced = 0  # how far the periodic syncs have come
+        self._measured = -MEASURE_EVERY_BYTES  # where it was last seen that the disk has room
+        self._closed = False
+        self._sealed = False
+
+    @property
+    def size(self) -> int:
+        """See `BlobWriter.size`."""
+        return self._size
+
+    @property
+    def fd(self) -> int:
+        """See `BlobWriter.fd`."""
+        if self._closed:
+            raise ValueError(f"the blob {self.key} is closed")
+        return self._fd
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """See `BlobWriter.write`."""
+        if self._sealed:
+            raise ValueError(f"the blob {self.key} is sealed")
+        if not data:
+            return
+        await change(self._threads, self._append, self.fd, memoryview(data).cast("B"))
+
+    async def seal(self) -> None:
+        """See `BlobWriter.seal`."""
+        await change(self._threads, self._sync_all, self.fd)
+        self._sealed = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._closed:
+            self._closed = True
+            os.close(self._fd)
+        if not self._sealed:
+            await change(self._threads, self._place.remove)
+
+    def _append(self, fd: int, data: memoryview) -> None:
+        if self._size + len(data) - self._measured >= MEASURE_EVERY_BYTES:
+            disk = os.fstatvfs(fd)
+            if disk.f_bavail * disk.f_frsize - len(data) < self._margin_bytes:
+                raise StorageFull("There is no room left on the disk of the media store.")
+            self._measured = self._size
+        # By position: after a failure half-way the next write starts where the last whole one ended.
+        write_all(fd, data, self._size)
+        self._size += len(data)
+        if self._size - self._synced >= SYNC_EVERY_BYTES:
+            os.fdatasync(fd)
+            self._synced = self._size
+
+    def _sync_all(self, fd: int) -> None:
+        os.ftruncate(fd, self._size)  # what a failed write left behind the end
+        os.fsync(fd)
+        self._place.sync()
