@@ -12,7 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from media_service.errors import MediaServiceError, NotFound, StorageFull, TranscodeCrashed
+from media_service.errors import (
+    CatalogUnavailable,
+    MediaServiceError,
+    NotFound,
+    StorageFull,
+    TranscodeCrashed,
+)
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.keys import runs_tree
@@ -25,8 +31,10 @@ from media_service.work.transcoding import Transcoder
 
 # Indexing is short and makes an asset playable: it never waits behind a transcode. Two, because it is half disk, half CPU.
 INDEXERS = 2
-# How long work waits for somebody to make room on a full disk.
+# How long work waits for somebody to make room on a full disk: at first, and at most. A transcode that runs into the same
+# wall each minute would do nothing but wear the disk.
 RETRY_SECONDS = 60.0
+LONGEST_RETRY_SECONDS = 900.0
 # An attempt that ends with the process (out of memory, mostly) is made again, but not for ever: the service must come up.
 MAX_ATTEMPTS = 3
 CRASHED = TranscodeCrashed(f"It was tried {MAX_ATTEMPTS} times; each time the whole service ended with it.")
@@ -55,6 +63,8 @@ class Tasks:
         self._transcoder = transcoder
         self._transcoding = EmbeddedQueue("transcoding", self._transcode, workers=transcode_workers)
         self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
+        self._waits: dict[str, float] = {}  # what had no room, and how long it waits for some (s)
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,22 +74,28 @@ class Tasks:
     ) -> None:
         await self._indexing.__aexit__(kind, error, trace)
         await self._transcoding.__aexit__(kind, error, trace)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
 
     async def resume(self) -> None:
-        """Sweep what a crash left behind, and take up every asset that is not finished."""
-        known = set(await self._catalog.asset_ids())
-        for tree in await self._blobs.trees():
-            if tree not in known:
-                log.info("sweeping %s: no asset owns it", tree)
-                await self._blobs.delete_tree(tree)
+        """Take up every asset that is not finished, and begin to sweep what a crash left behind.
+
+        To be called before uploads are accepted: a tree without an asset is left over only as long as nothing new comes.
+        """
+        known = await self._catalog.asset_ids()
+        orphans = [tree for tree in await self._blobs.trees() if tree not in known]
         for asset in await self._catalog.unfinished():
             # A broken-off run's segments may name blobs that went with it: nothing of it is offered any more.
             await self._catalog.clear_renditions(asset.id)
             if asset.attempts >= MAX_ATTEMPTS:
                 await self._give_up(asset)
+                orphans.append(runs_tree(asset.id))
             else:
                 log.info("taking up %s again (%s)", asset.id, asset.state)
                 self.submit(asset.id)
+        # In the background: hundreds of gigabytes take a disk minutes, and nobody waits for them to go.
+        self._sweeping = asyncio.create_task(self._sweep(orphans), name="sweeping")
 
     async def _give_up(self, asset: Asset) -> None:
         log.error("%s took the service down %d times: it is left alone", asset.id, asset.attempts)
@@ -89,8 +105,16 @@ class Tasks:
             error_code=CRASHED.code,
             error_detail=f"{CRASHED.title}. {CRASHED.detail}",
         )
-        await self._blobs.delete_tree(runs_tree(asset.id))
         self.announce(asset.id)
+
+    async def _sweep(self, trees: list[str]) -> None:
+        try:
+            await self._blobs.finish_deletions()
+            for tree in trees:
+                log.info("sweeping %s: no asset owns it", tree)
+                await self._blobs.delete_tree(tree)
+        except OSError:
+            log.exception("sweeping broke off; the next start goes on with it")
 
     def submit(self, asset_id: str) -> None:
         """A new asset, or one to be taken up again: do for it what its state asks for."""
@@ -109,6 +133,7 @@ class Tasks:
         for queue in queues:
             await queue.cancel(asset_id)
         await self._blobs.delete_tree(asset_id)
+        self._waits.pop(asset_id, None)
         self._events.publish("deleted", asset_id)
 
     async def _index(self, asset_id: str) -> None:
@@ -132,10 +157,13 @@ class Tasks:
         """What to do with errors that are not the film's."""
         try:
             yield
-        except StorageFull:
-            # Somebody will make room: the work is taken up again later.
-            log.warning("no room to make %s; trying again in %.0f s", asset_id, RETRY_SECONDS)
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, queue.add, asset_id)
+            self._waits.pop(asset_id, None)
+        except (StorageFull, CatalogUnavailable) as error:
+            # Somebody will make room, or mend the disk: the work is taken up again later.
+            wait = self._waits.get(asset_id, RETRY_SECONDS)
+            self._waits[asset_id] = min(2 * wait, LONGEST_RETRY_SECONDS)
+            log.warning("%s has to wait: %s; trying again in %.0f s", asset_id, error, wait)
+            asyncio.get_running_loop().call_later(wait, queue.add, asset_id)
         except Exception:
             # A mistake of ours. The queue logs it; whoever waits for the film must not wait forever.
             with suppress(NotFound):

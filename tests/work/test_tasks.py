@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
-from media_service.errors import NotFound
+from media_service.errors import CatalogUnavailable, NotFound, StorageFull
 from media_service.store.keys import poster_key
+from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset, Rendition
 from media_service.work import tasks as module
 from media_service.work.indexing import Indexer
 from media_service.work.tasks import Tasks
+from media_service.work.transcoding import Transcoder
 from tests.support.films import Film, Films
 from tests.support.full_disk import FullDisk
 from tests.support.workshop import Workshop, encoders
@@ -47,8 +50,44 @@ async def test_resuming_sweeps_what_no_asset_owns(workshop: Workshop, films: Fil
     before = workshop.files(asset)
     async with workshop.tasks() as tasks:
         await tasks.resume()
+        await swept()
     assert await workshop.blobs.trees() == [asset.id]
     assert workshop.files(asset) == before
+
+
+async def test_what_comes_after_the_start_is_never_swept(workshop: Workshop) -> None:
+    async with await workshop.blobs.create("orphan/original") as writer:
+        await writer.seal()
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        async with await workshop.blobs.create("new/original") as writer:
+            await writer.seal()
+        await swept()
+        assert await workshop.blobs.trees() == ["new"]
+
+
+async def test_a_start_does_not_wait_for_the_sweep_and_an_end_breaks_it_off(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await workshop.blobs.create("orphan/original") as writer:
+        await writer.seal()
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: LocalBlobs, prefix: str) -> None:
+        assert prefix == "orphan"
+        begun.set()
+        await never.wait()
+
+    monkeypatch.setattr(LocalBlobs, "delete_tree", slow)
+    async with asyncio.timeout(10), workshop.tasks() as tasks:
+        await tasks.resume()
+        await begun.wait()
+    assert await workshop.blobs.trees() == ["orphan"]  # the next start's
+
+
+async def swept() -> None:
+    """Until the sweep that `resume` began has ended."""
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "sweeping"))
 
 
 async def test_resuming_takes_up_every_film_that_is_not_finished(workshop: Workshop, films: Films) -> None:
@@ -59,7 +98,7 @@ async def test_resuming_takes_up_every_film_that_is_not_finished(workshop: Works
         Rendition(asset_id=looked_at.id, name="90p", kind="video", state="encoding", blob="gone")
     )
     async with await workshop.blobs.create(f"{looked_at.id}/runs/broken-off") as writer:
-        writer.keep()
+        await writer.seal()
     async with workshop.tasks(workers=2) as tasks:
         await tasks.resume()
         for asset in (new, looked_at):
@@ -80,6 +119,7 @@ async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
         await writer.seal()
     async with workshop.tasks() as tasks:
         await tasks.resume()
+        await swept()
         asset = await settled(workshop, thrice.id, "failed")
         assert asset.error_code == "transcode_crashed"
         assert (await settled(workshop, twice.id, "ready", "failed")).state == "ready"
@@ -181,6 +221,38 @@ async def test_a_full_disk_makes_work_wait_until_there_is_room(
         asset = await settled(workshop, asset.id, "ready", "failed")
     assert asset.state == "ready"
     assert asset.has_poster
+
+
+@pytest.mark.parametrize("error", [StorageFull, CatalogUnavailable])
+async def test_work_without_room_waits_longer_each_time_and_not_for_ever(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LONGEST_RETRY_SECONDS", 0.05)
+    asset = await workshop.indexed(films.film(Film()))
+    waits: list[float] = []
+    enough = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    later = loop.call_later
+
+    def call_later(wait: float, call: Callable[..., object], *args: object) -> asyncio.TimerHandle:
+        if getattr(call, "__name__", "") == "add":
+            waits.append(wait)
+            if len(waits) == 5:
+                enough.set()
+        return later(wait, call, *args)
+
+    async def no_room(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    monkeypatch.setattr(Transcoder, "transcode", no_room)
+    async with asyncio.timeout(20), workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        await enough.wait()
+    assert waits == [0.01, 0.02, 0.04, 0.05, 0.05]
+    asset = await workshop.catalog.asset(asset.id)
+    assert (asset.state, asset.attempts) == ("playable", 0)
 
 
 async def test_a_mistake_of_ours_does_not_keep_a_film_waiting_for_ever(
