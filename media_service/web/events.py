@@ -32,7 +32,8 @@ HEADERS = [
 class EventStream:
     """An ASGI application that sends events until the client or the service goes.
 
-    It starts with the present state of `asset_id`, if given, so that nothing is missed between looking and listening.
+    It starts with the present state of `asset_id`, if given, so that nothing is missed between looking and listening, and
+    then ends with that asset.
     """
 
     def __init__(self, events: Events, catalog: Catalog, *, asset_id: str | None, after: int | None) -> None:
@@ -46,9 +47,11 @@ class EventStream:
         async with self._events.subscribe(self._asset_id, self._after) as news, Departure(receive) as gone:
             await send(head(200, HEADERS))
             await send(body(f"retry: {RETRY_MS}\n\n".encode()))
+            over = False
             if self._asset_id is not None and self._after is None:
-                await send(body(await self._text("asset", self._asset_id, None)))
-            await self._forward(news, gone, send)
+                over = await self._tell(send, "asset", self._asset_id, None)
+            if not over:
+                await self._forward(news, gone, send)
             # Told to go, a client can tell an end that was meant from a broken line.
             await send(body(b"event: bye\ndata: {}\n\n"))
             await send(body(b"", more=False))
@@ -67,14 +70,16 @@ class EventStream:
                     event = following.result()
                     if event is None:
                         return
-                    await send(body(await self._text(event.event, event.asset_id, event.number)))
+                    if await self._tell(send, event.event, event.asset_id, event.number):
+                        return
                     following = asyncio.ensure_future(anext(news, None))
         finally:
             for task in (left, following):
                 task.cancel()
             await asyncio.gather(left, following, return_exceptions=True)
 
-    async def _text(self, event: str, asset_id: str, number: int | None) -> bytes:
+    async def _tell(self, send: Send, event: str, asset_id: str, number: int | None) -> bool:
+        """Send one event; whether it is the last: of an asset that is gone there will be no news."""
         data = msgspec.json.encode({"id": asset_id})
         if event == "asset":
             try:
@@ -85,7 +90,8 @@ class EventStream:
         lines = [b"event: " + event.encode(), b"data: " + data]
         if number is not None:
             lines.insert(0, b"id: %d" % number)
-        return b"\n".join(lines) + b"\n\n"
+        await send(body(b"\n".join(lines) + b"\n\n"))
+        return event == "deleted" and self._asset_id is not None
 
 
 def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
@@ -119,7 +125,7 @@ async def asset_events(
     catalog: Catalog,
     asset_id: Annotated[str, Parameter(max_length=64)],
 ) -> ASGIApp:
-    """Server-Sent Events of one asset; the first one is its present state."""
+    """Server-Sent Events of one asset; the first one is its present state, and `deleted` is the last."""
     await catalog.asset(asset_id)
     return EventStream(events, catalog, asset_id=asset_id, after=_last_event_id(request))
 

@@ -75,6 +75,11 @@ def test_a_film_s_way_is_told_from_upload_to_deletion(
             client.delete(f"/api/v1/assets/{asset['id']}").raise_for_status()
             last = own.until(lambda event: event.name == "deleted")[-1]
             assert last.data == {"id": asset["id"]}
+            # Nothing can follow: whoever listens is let go.
+            bye = own.next()
+            assert bye is not None
+            assert bye.name == "bye"
+            assert own.next() is None
         heard = everything.until(lambda event: event.name == "deleted" and event.data["id"] == asset["id"])
         mine = [event for event in heard if event.data["id"] == asset["id"]]
         assert {"ready", "playable"} & {event.data.get("state") for event in mine}
