@@ -9,6 +9,8 @@ import pytest
 from media_service.errors import AbsurdMedia, EmptyUpload, MediaRejected, NotFound, NotMedia
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, tidy_title
+from media_service.store.keys import original_key
+from media_service.store.local_writer import LocalBlobWriter
 from media_service.store.records import Asset
 from tests.support.films import Film, Films
 from tests.support.workshop import Workshop, facts_of
@@ -40,6 +42,27 @@ async def test_a_film_is_kept_known_and_handed_on(workshop: Workshop, films: Fil
     assert workshop.file(asset).read_bytes() == data
     assert await workshop.catalog.asset(asset.id) == asset
     assert workshop.submitted == [asset.id]
+
+
+async def test_a_film_is_on_the_disk_before_anybody_knows_of_it(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told at once and sealed a moment later, it would be lost by a crash in that moment."""
+    seal, add = LocalBlobWriter.seal, workshop.catalog.add_asset
+    steps: list[str] = []
+
+    async def sealing(writer: LocalBlobWriter) -> None:
+        await seal(writer)
+        steps.append(f"sealed {writer.key}, {writer.size} bytes")
+
+    async def adding(asset: Asset) -> None:
+        steps.append(f"added {asset.id}")
+        await add(asset)
+
+    monkeypatch.setattr(LocalBlobWriter, "seal", sealing)
+    monkeypatch.setattr(workshop.catalog, "add_asset", adding)
+    asset = await workshop.admitted(films.film(Film()))
+    assert steps == [f"sealed {original_key(asset.id)}, {asset.size} bytes", f"added {asset.id}"]
 
 
 async def test_the_name_says_nothing_about_what_a_file_is(workshop: Workshop, films: Films) -> None:
