@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -56,7 +55,6 @@ class Process:
         self._received = 0
         self.progress = Progress()
         self.returncode: int | None = None  # negative: the signal that ended it
-        self.usage: resource.struct_rusage | None = None  # CPU seconds and memory, once it has ended
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._started = self._alive_at = self._loop.time()
         self._pidfd = pidfd
@@ -106,7 +104,7 @@ class Process:
     def _reap(self) -> None:
         """The pidfd became readable: the child is a zombie now, and its number is still ours."""
         self.kill()  # what it may have left of its group
-        _, status, self.usage = os.wait4(self._child.pid, 0)
+        _, status = os.waitpid(self._child.pid, 0)
         self.returncode = self._child.returncode = os.waitstatus_to_exitcode(status)
         self._timer.cancel()
         self._loop.remove_reader(self._pidfd)

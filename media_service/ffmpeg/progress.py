@@ -12,7 +12,6 @@ class Progress(msgspec.Struct, frozen=True):
 
     frame: int = 0
     out_seconds: float = 0.0
-    total_bytes: int = 0
     finished: bool = False
 
 
@@ -34,7 +33,7 @@ class ProgressParser:
             if key == b"progress":
                 reports.append(self._report(finished=value == b"end"))
                 self._values.clear()
-            elif key in {b"frame", b"out_time_us", b"total_size"}:
+            elif key in {b"frame", b"out_time_us"}:
                 self._values[key] = value
         return reports
 
@@ -42,7 +41,6 @@ class ProgressParser:
         return Progress(
             frame=self._number(b"frame"),
             out_seconds=self._number(b"out_time_us") / 1e6,
-            total_bytes=self._number(b"total_size"),
             finished=finished,
         )
 

@@ -17,8 +17,6 @@ from media_service.ffmpeg.filters import picture
 from media_service.timeline.facts import Facts
 from media_service.timeline.ladder import AudioRendition, VideoRendition
 
-RECIPE_VERSION = 1  # part of the address of everything made here: raise it when the output changes
-
 VIDEO_TIMESCALE = 90_000  # ticks per second: divides by all film and video rates, and MPEG-TS's own
 KEYFRAME_SECONDS = (
     2  # between IDR frames: what a seek may have to decode in vain at most, and a segment's least length

@@ -51,15 +51,6 @@ class Buffer:
             rest, position = rest[written:], position + written
         self._size = position
 
-    def read(self, start: int, stop: int) -> bytes:
-        """A copy of the bytes [start, stop), as many of them as there are."""
-        stop = min(stop, self._size)
-        pieces: list[bytes] = []
-        while start < stop:
-            pieces.append(os.pread(self.fd, stop - start, start))  # one read gives 2 GiB at most
-            start += len(pieces[-1])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
     def view(self, start: int, stop: int) -> memoryview:
         """The bytes [start, stop) without a copy. Stays readable after `close()`, and keeps the memory until released."""
         stop = min(stop, self._size)

@@ -98,14 +98,13 @@ class Track:
 class Movie:
     """What a `moov` says. `duration` is in ticks of `timescale` and may lie.
 
-    `fragmented`: samples also, or only, lie in fragments, which are not read here. `others` are the handlers of the
-    tracks that are neither seen nor heard (subtitles, timecodes, chapters).
+    `fragmented`: samples also, or only, lie in fragments, which are not read here. Tracks that are neither seen nor heard
+    (subtitles, timecodes, chapters) are left out.
     """
 
     timescale: int
     duration: int
     tracks: tuple[Track, ...]
-    others: tuple[str, ...]
     fragmented: bool
 
 
@@ -122,21 +121,21 @@ def read_movie(moov: bytes, *, file_size: int) -> Movie:
         raise EncryptedMedia("the film is protected by DRM")
     timescale, duration = _scale_and_duration(moov, require(moov, "mvhd", within=outer))
     tracks: list[Track] = []
-    others: list[str] = []
+    others = 0
     left = MAX_SAMPLES
     for trak in inside:
         if trak.type != "trak":
             continue
-        if len(tracks) + len(others) == MAX_TRACKS:
+        if len(tracks) + others == MAX_TRACKS:
             raise AbsurdMedia(f"the film has more than {MAX_TRACKS} tracks")
         mdia = require(moov, "mdia", within=trak)
         handler = fields("4s", moov, require(moov, "hdlr", within=mdia), 8)[0].decode("latin-1")
         if handler not in {"vide", "soun"}:
-            others.append(handler)
+            others += 1
             continue
         tracks.append(_read_track(moov, trak, mdia, handler, timescale, file_size=file_size, limit=left))
         left -= tracks[-1].count
-    return Movie(timescale, duration, tuple(tracks), tuple(others), "mvex" in names)
+    return Movie(timescale, duration, tuple(tracks), "mvex" in names)
 
 
 def _read_track(

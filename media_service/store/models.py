@@ -50,7 +50,6 @@ assets = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("codecs", Text),
-    Column("browser_playable", Boolean, nullable=False),
     Column("original_layout", LargeBinary),
     Column("has_poster", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -32,7 +32,6 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     width: int | None = None
     height: int | None = None
     codecs: str | None = None  # RFC 6381
-    browser_playable: bool = False
     original_layout: bytes | None = None
     has_poster: bool = False
     attempts: int = 0  # at making something of it that never came to an end, not even a bad one
@@ -98,7 +97,6 @@ class AssetChanges(TypedDict, total=False):
     width: int | None
     height: int | None
     codecs: str | None
-    browser_playable: bool
     original_layout: bytes | None
     has_poster: bool
 

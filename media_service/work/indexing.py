@@ -122,7 +122,6 @@ class Indexer:
             width=width,
             height=height,
             codecs=codecs,
-            browser_playable=codecs is not None,
             original_layout=await self._lay_out(asset, view),
         )
 

@@ -65,7 +65,6 @@ async def test_an_asset_comes_back_as_it_was_added(catalog: Catalog) -> None:
         width=1920,
         height=1080,
         codecs="avc1.640028, mp4a.40.2",
-        browser_playable=True,
         original_layout=bytes(range(256)),
         has_poster=True,
         attempts=2,
@@ -85,8 +84,8 @@ async def test_an_unknown_asset_is_not_found(catalog: Catalog, asset_id: str) ->
 
 async def test_a_change_is_returned_counted_and_dated(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
-    changed = await catalog.update_asset("one", state="playable", duration_seconds=2.5, browser_playable=True)
-    assert (changed.state, changed.duration_seconds, changed.browser_playable) == ("playable", 2.5, True)
+    changed = await catalog.update_asset("one", state="playable", duration_seconds=2.5, has_poster=True)
+    assert (changed.state, changed.duration_seconds, changed.has_poster) == ("playable", 2.5, True)
     assert (changed.version, changed.created_at) == (2, 1_000)
     assert changed.updated_at > 1_000
     again = await catalog.update_asset("one", duration_seconds=None)

@@ -12,10 +12,10 @@ REPORTS = (
     b"frame=120\ntotal_size=340618\nout_time_us=5013333\nprogress=end\n"
 )
 EXPECTED = [
-    Progress(0, 0.0, 780),
-    Progress(48, 2.005333, 126434),
-    Progress(96, 0.0, 340618),
-    Progress(120, 5.013333, 340618, finished=True),
+    Progress(0, 0.0),
+    Progress(48, 2.005333),
+    Progress(96, 0.0),
+    Progress(120, 5.013333, finished=True),
 ]
 
 

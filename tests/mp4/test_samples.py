@@ -82,7 +82,7 @@ def test_an_edit_shorter_than_the_media_ends_the_track_early_and_zero_means_all(
 
 def test_a_movie_says_its_tracks_and_what_else_is_there() -> None:
     movie = film(trak(stbl()), trak(build_box("stbl"), handler=b"tmcd"), build_box("mvex"))
-    assert (movie.timescale, movie.duration, movie.others, movie.fragmented) == (600, 1200, ("tmcd",), True)
+    assert (movie.timescale, movie.duration, movie.fragmented) == (600, 1200, True)
     (track,) = movie.tracks
     assert (track.track_id, track.handler, track.entry.codec, track.timescale) == (
         7,

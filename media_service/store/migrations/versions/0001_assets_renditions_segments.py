@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("width", sa.Integer),
         sa.Column("height", sa.Integer),
         sa.Column("codecs", sa.Text),
-        sa.Column("browser_playable", sa.Boolean, nullable=False),
         sa.Column("original_layout", sa.LargeBinary),
         sa.Column("has_poster", sa.Boolean, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
