@@ -156,6 +156,8 @@ def read_block(data: memoryview, start: int, table: BlockTable, number: int, len
     where = start + table.position[number], table.stored[number], table.checksum[number]
     raw = read_section(data, *where, limit=5 * (1 + 8 * length))
     steps, shifts, sizes, gaps, flags = unpack_columns(raw, 5, length)
+    if flags.typecode != "b":
+        raise IndexCorrupt("a block has flags that do not exist")
     try:
         decode_times = array("q", accumulate(islice(steps, 1, None), initial=table.decode_start[number]))
         ahead = map(add, islice(gaps, 1, None), sizes)
@@ -238,7 +240,7 @@ def _encode_block(block: Columns) -> bytes:
                 array("q", map(sub, block.times, block.decode_times)),
                 block.sizes,
                 array("q", (0, *gaps)),
-                array("q", block.flags),
+                array("b", block.flags),
             )
         )
     )

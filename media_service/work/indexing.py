@@ -44,6 +44,10 @@ log = logging.getLogger(__name__)
 POSTER_SHARE = 0.1
 POSTER_AT_MOST_SECONDS = 60.0
 MAX_POSTER_BYTES = 4 << 20
+# One scan and one still at the same time, each of which may take PROBE_LIMITS' memory: part of the sum in
+# docs/settings.md. A scan reads a whole file at the disk's speed, so a second one beside it would make both slower; stills,
+# which are short, do not wait for scans.
+LOOKERS = 2
 
 # Matroska's writers note the duration when they are done. Much less than that in packets means a file cut short.
 CUT_SHARE = 0.9
@@ -68,28 +72,31 @@ class Indexer:
         self._limits = limits
         self._max_duration_seconds = max_duration_seconds
         self._reading = asyncio.Semaphore(1)
+        self._scanning = asyncio.Semaphore(1)
+        self._drawing = asyncio.Semaphore(1)
 
     async def index(self, asset: Asset) -> Asset:
-        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile.
-
-        Goes on where an earlier look was broken off: a crash may have come between playable and the still.
-        """
-        assert asset.facts is not None, "an asset is admitted with facts"
-        facts = msgspec.json.decode(asset.facts, type=Facts)
+        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile."""
         try:
             async with await self._blobs.open(original_key(asset.id)) as original:
-                if asset.original_layout is None:
-                    asset = await self._look(asset, facts, original)
-                    self._events.publish("asset", asset.id)
-                if facts.video is not None and await self._make_poster(asset, facts, original):
-                    asset = await self._catalog.update_asset(asset.id, has_poster=True)
+                asset = await self._look(asset, _facts(asset), original)
         except MediaRejected as error:
             log.info("%s is refused: %s: %s", asset.id, error.code, error.detail)
             asset = await self._catalog.update_asset(
-                asset.id, state="failed", error_code=error.code, error_detail=f"{error.title}: {error.detail}"
+                asset.id, state="failed", error_code=error.code, error_detail=error.detail or error.title
             )
         self._events.publish("asset", asset.id)
         return asset
+
+    async def make_poster(self, asset: Asset) -> None:
+        """Keep a still of the film, if one can be made. Raises NotFound when the asset is deleted meanwhile."""
+        facts = _facts(asset)
+        if facts.video is None:
+            return
+        async with self._drawing, await self._blobs.open(original_key(asset.id)) as original:
+            if await self._make_poster(asset, facts, original):
+                await self._catalog.update_asset(asset.id, has_poster=True)
+                self._events.publish("asset", asset.id)
 
     async def _look(self, asset: Asset, facts: Facts, original: BlobReader) -> Asset:
         view, packets = None, None
@@ -99,7 +106,8 @@ class Indexer:
                 view, packets = await asyncio.to_thread(_read_movie, original, facts)
         if packets is None:
             limits = msgspec.structs.replace(self._limits, memory_bytes=PROBE_LIMITS.memory_bytes)
-            packets = await scan(original.fd, facts, limits)
+            async with self._scanning:
+                packets = await scan(original.fd, facts, limits)
         facts = msgspec.structs.replace(
             facts,
             packets=packets,
@@ -182,6 +190,11 @@ class Indexer:
             await writer.write(picture)
             await writer.seal()
         return True
+
+
+def _facts(asset: Asset) -> Facts:
+    assert asset.facts is not None, "an asset is admitted with facts"
+    return msgspec.json.decode(asset.facts, type=Facts)
 
 
 def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Packets | None]:

@@ -29,8 +29,8 @@ from media_service.work.indexing import Indexer
 from media_service.work.queue import Queue
 from media_service.work.transcoding import Transcoder
 
-# Indexing is short and makes an asset playable: it never waits behind a transcode. Two, because it is half disk, half CPU.
-INDEXERS = 2
+# As many as anybody uploads at once: what is dear in it waits its turn in the indexer, and what is short goes past.
+INDEXERS = 100
 # How long work waits for somebody to make room on a full disk: at first, and at most. A transcode that runs into the same
 # wall each minute would do nothing but wear the disk.
 RETRY_SECONDS = 60.0
@@ -103,7 +103,7 @@ class Tasks:
             asset.id,
             state="failed",
             error_code=CRASHED.code,
-            error_detail=f"{CRASHED.title}. {CRASHED.detail}",
+            error_detail=CRASHED.detail,
         )
         self.announce(asset.id)
 
@@ -177,10 +177,14 @@ class Tasks:
     async def _index_now(self, asset_id: str) -> None:
         try:
             asset = await self._catalog.asset(asset_id)
-            if asset.original_layout is None or not asset.has_poster:
+            if asset.original_layout is None:
                 asset = await self._index_counted(asset)
-            if asset.state != "failed":
-                self._transcoding.add(asset_id)
+            if asset.state == "failed":
+                return
+            if not asset.has_poster:
+                await self._indexer.make_poster(asset)
+            # Last: an asset that is ready is not taken up again, so all else must be there by then.
+            self._transcoding.add(asset_id)
         except NotFound:
             log.info("%s was deleted while it was looked at", asset_id)
 
@@ -189,5 +193,5 @@ class Tasks:
         try:
             return await self._indexer.index(asset)
         finally:
-            # Not 0: what crashes in its transcode is looked at before each time, where its still could not be made.
+            # Not 0: what crashes in its transcode was looked at in good order before.
             await self._catalog.end_attempt(asset.id, before)

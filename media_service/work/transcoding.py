@@ -170,7 +170,7 @@ class Transcoder:
         log.warning("%s failed: %s: %s", run.asset.id, error.code, error.detail)
         await self._forget(run.asset.id)
         await self._catalog.update_asset(
-            run.asset.id, state="failed", error_code=error.code, error_detail=f"{error.title}. {error.detail}"
+            run.asset.id, state="failed", error_code=error.code, error_detail=error.detail or error.title
         )
         self._events.publish("asset", run.asset.id)
 

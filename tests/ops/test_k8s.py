@@ -12,8 +12,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from media_service.ffmpeg.fence import PROBE_LIMITS
+from media_service.ingest.pipeline import PROBES_AT_ONCE
 from media_service.server.listener import KEEP_ALIVE_SECONDS
 from media_service.settings import Settings, load, unknown
+from media_service.work.indexing import LOOKERS
 from tests.support.nginx import CONF
 
 DIRECTORY = CONF.parent
@@ -117,6 +120,7 @@ def test_the_services_memory_adds_up(pod: dict[str, Any]) -> None:
     needs = (
         settings.upload_memory_bytes
         + settings.transcode_workers * settings.transcode_memory_bytes
+        + (PROBES_AT_ONCE + LOOKERS) * PROBE_LIMITS.memory_bytes
         + SERVER_ITSELF
     )
     limits = container(pod, "service")["resources"]["limits"]

@@ -81,8 +81,11 @@ class Workshop:
             return await self.admission().admit(incoming, filename=film.name, title=None)
 
     async def indexed(self, film: Path) -> Asset:
-        """The film as a playable asset of which nothing is made yet."""
-        return await self.indexer().index(await self.admitted(film))
+        """The film as a playable asset with its still, of which nothing else is made yet."""
+        asset = await self.indexer().index(await self.admitted(film))
+        if asset.state == "playable":
+            await self.indexer().make_poster(asset)
+        return await self.catalog.asset(asset.id)
 
     async def transcoded(self, film: Path) -> Asset:
         """The film as an asset with everything that is made of it, or as it failed."""

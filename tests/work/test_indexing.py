@@ -76,7 +76,8 @@ async def test_what_an_earlier_look_left_is_no_obstacle(workshop: Workshop, film
         async with await workshop.blobs.create(key) as writer:
             await writer.write(b"half")
             await writer.seal()
-    asset = await workshop.indexer().index(asset)
+    await workshop.indexer().make_poster(await workshop.indexer().index(asset))
+    asset = await workshop.catalog.asset(asset.id)
     assert (asset.state, asset.has_poster) == ("playable", True)
     assert (workshop.root / poster_key(asset.id)).read_bytes()[:2] == b"\xff\xd8"
 
