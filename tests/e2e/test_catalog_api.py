@@ -369,8 +369,10 @@ def test_every_route_of_the_api_wants_a_key_and_no_other_does(stranger: httpx.Cl
         for method in operations.keys() & {"get", "put", "post", "patch", "delete", "head"}:
             answer = stranger.request(method, re.sub(r"\{[^}]+\}", "unknown", path))
             if path.startswith("/api/"):
-                assert_problem(answer, 401, "unauthorized")
+                assert answer.status_code == 401, (method, path)
                 assert answer.headers["www-authenticate"].startswith("Bearer")
+                if method != "head":  # which has no body
+                    assert_problem(answer, 401, "unauthorized")
             else:
                 assert answer.status_code in {200, 404}, (method, path)
             asked += 1
