@@ -185,7 +185,7 @@ def sync_points(columns: Columns) -> SyncPoints:
     numbers = array("q", compress(count(), sync))
     times = array("q", compress(columns.times, sync))
     shown = array("q", compress(columns.shown, sync))
-    ends = [*numbers[1:], len(columns)]
+    ends = [*numbers, len(columns)][1:]
     groups = (columns.times[first + 1 : stop] for first, stop in zip(numbers, ends, strict=True))
     leading = array("q", (sum(map(time.__gt__, group)) for time, group in zip(times, groups, strict=True)))
     return SyncPoints(numbers, times, shown, leading)

@@ -107,16 +107,18 @@ def at_keyframes(
     edges = (start, *keys, stop)
     if not all(map(lt, edges, edges[1:])) or max(map(sub, edges[1:], edges)) > gap:
         return None
+    cuts = edges[1:]
     boundaries = [start]
     while True:
         last = boundaries[-1]
-        first = bisect_left(keys, last + (target + 1) // 2)
-        if first == len(keys):
-            break
-        after = bisect_left(keys, last + target, first)
-        near = [keys[at] for at in (after - 1, after) if first <= at < len(keys)]
-        boundaries.append(min(near, key=lambda key: abs(key - last - target)))
-    return _closed(boundaries, stop, target)
+        first = bisect_left(cuts, last + (target + 1) // 2)
+        after = bisect_left(cuts, last + target, first)
+        near = [cuts[at] for at in (after - 1, after) if first <= at < len(cuts)]
+        # No cut but the end is left, or the end is the best of all.
+        cut = min(near, key=lambda key: abs(key - last - target), default=stop)
+        if cut == stop:
+            return _closed(boundaries, stop, target)
+        boundaries.append(cut)
 
 
 def grid(
