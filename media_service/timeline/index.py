@@ -18,6 +18,8 @@ from itertools import compress, repeat
 from operator import add
 from typing import Literal, NamedTuple
 
+from media_service.errors import BrokenMedia
+
 Kind = Literal["video", "audio"]
 
 SYNC = 1  # decoding can begin at this packet
@@ -120,7 +122,7 @@ def on_film_clock(tracks: Iterable[TrackIndex], origin: Fraction | None = None) 
     """The tracks, whose times are on the source's clock, moved so that the film begins at 0.
 
     `origin` (s) is that beginning where it is known better; by default the earliest start of all tracks. Ticks are
-    rounded to the nearest.
+    rounded to the nearest. Raises BrokenMedia for tracks that begin further apart than any clock reaches.
     """
     tracks = tuple(tracks)
     if origin is None:
@@ -131,6 +133,8 @@ def on_film_clock(tracks: Iterable[TrackIndex], origin: Fraction | None = None) 
 def _moved(track: TrackIndex, by: int) -> TrackIndex:
     if not by:
         return track
+    if abs(by) > 2 * MAX_TICKS:
+        raise BrokenMedia("a track begins further from another one than any clock reaches")
     columns = replace(
         track.columns,
         times=array("q", map(add, track.columns.times, repeat(by))),

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from itertools import compress, islice, repeat
 from operator import sub
 
@@ -32,6 +32,7 @@ from media_service.timeline.index import (
 MAX_PACKETS = (
     10_000_000  # of all tracks, as in the sample tables: a day of 60 frames per second and its sound
 )
+LARGEST_PACKET = (1 << 32) - 1  # bytes, as in an MP4
 LONGEST_LINE = 4096  # bytes; real ones have under 80
 
 _FIELDS = 7
@@ -41,11 +42,15 @@ _UNKNOWN_TEXT = str(_UNKNOWN).encode()
 
 @dataclass(frozen=True, slots=True)
 class SourceStream:
-    """A stream to index: its number as ffmpeg counts, and the seconds in one of its ticks."""
+    """A stream to index: its number as ffmpeg counts, and the seconds in one of its ticks.
+
+    `start` is its start in ticks as ffprobe tells (`start_pts`), if it does: sound may begin inside its first packet.
+    """
 
     stream: int
     kind: Kind
     time_base: Fraction
+    start: int | None = None
 
 
 class PacketIndexer:
@@ -80,7 +85,10 @@ class PacketIndexer:
             self._tracks[key].extend(found)
 
     def finish(self, *, origin: Fraction | None = None) -> Index:
-        """The index of what was fed; tracks that show nothing are left out. `origin` as in `on_film_clock`."""
+        """The index of what was fed; tracks that show nothing are left out. `origin` as in `on_film_clock`.
+
+        Raises BrokenMedia for times beyond all clocks.
+        """
         self.feed(b"\n")
         tracks = (rows.track(exact_offsets=self._payload_offsets) for rows in self._tracks.values())
         return on_film_clock((track for track in tracks if track is not None), origin)
@@ -115,8 +123,7 @@ class _Rows:
     def track(self, *, exact_offsets: bool) -> TrackIndex | None:
         shown, decoded, durations, sizes, offsets = self._columns
         shown, decoded = self._plausible(shown), self._plausible(decoded)
-        # Where a packet has one time, it is both: that is so without B frames.
-        times = array("q", (d if t == _UNKNOWN else t for t, d in zip(shown, decoded, strict=True)))
+        times = presented(shown, decoded)
         decode_times = filled(decoded, times)
         if decode_times is None:
             return None
@@ -125,13 +132,16 @@ class _Rows:
         columns = Columns(
             _scaled(times, factor),
             _scaled(decode_times, factor),
-            array("q", map(max, sizes, repeat(0))),
-            array("q", map(max, offsets, repeat(NO_OFFSET))),
+            _within(sizes, LARGEST_PACKET, 0),
+            _within(offsets, MAX_TICKS, NO_OFFSET),
             bytes(self._flags),
         )
-        start = min(columns.shown_times(), default=None)
-        if start is None:
+        starts = nsmallest(2, columns.shown_times())
+        if not starts:
             return None
+        start, told = starts[0], self._stream.start
+        if self._stream.kind == "audio" and told is not None and start < told * factor < starts[-1]:
+            start = told * factor
         stop = _stop(columns, _scaled(self._plausible(durations), factor), factor)
         return TrackIndex(
             self._stream.stream, self._stream.kind, timescale, start, stop, exact_offsets, columns
@@ -142,6 +152,13 @@ class _Rows:
         if not numbers or (min(numbers) > -limit and max(numbers) < limit):
             return numbers
         return array("q", (number if -limit < number < limit else _UNKNOWN for number in numbers))
+
+
+def _within(numbers: array[int], most: int, otherwise: int) -> array[int]:
+    """The numbers that are in [0, most], and `otherwise` for what cannot be."""
+    if not numbers or (min(numbers) >= 0 and max(numbers) <= most):
+        return numbers
+    return array("q", (number if 0 <= number <= most else otherwise for number in numbers))
 
 
 def _number(field: bytes) -> int:
@@ -156,6 +173,25 @@ def _scaled(numbers: array[int], factor: int) -> array[int]:
     if factor == 1:
         return numbers
     return array("q", (n if n == _UNKNOWN else n * factor for n in numbers))
+
+
+def presented(shown: array[int], decoded: array[int]) -> array[int]:
+    """Presentation times where only decode times are told.
+
+    MPEG program streams leave them out where a decoder knows them anyway. All of them together are the decode times,
+    moved by the delay of the first packet; those that no packet claims belong to the packets without, in order. Where that
+    does not come out even, what has one time has it for both, as in films without B frames.
+    """
+    if _UNKNOWN not in shown:
+        return shown
+    if _UNKNOWN not in (shown[0], *decoded):
+        delay = shown[0] - decoded[0]
+        claimed = set(shown)
+        free = [time + delay for time in decoded if time + delay not in claimed]
+        if len(free) == shown.count(_UNKNOWN):
+            left = iter(free)
+            return array("q", (next(left) if time == _UNKNOWN else time for time in shown))
+    return array("q", (d if t == _UNKNOWN else t for t, d in zip(shown, decoded, strict=True)))
 
 
 def filled(decoded: array[int], shown: array[int]) -> array[int] | None:
@@ -176,7 +212,7 @@ def filled(decoded: array[int], shown: array[int]) -> array[int] | None:
         late = max(map(sub, ordered, told))
         return array("q", map(sub, ordered, repeat(late)))
     times = array("q", decoded)
-    step = pace(shown)
+    step = min(pace(shown), MAX_TICKS // len(times))
     for number in range(known[0]):
         times[number] = times[known[0]] - (known[0] - number) * step
     for before, after in zip(known, [*known[1:], len(times)], strict=True):

@@ -1,7 +1,8 @@
 """The index of an MP4 from its sample tables: nothing of the film itself is read.
 
 What an edit list shows is decided as ffmpeg does, which makes the renditions: a picture that begins before the edit
-does is not shown; sound that begins before and goes on into it is.
+does is not shown; sound that begins before and goes on into it is. And where the first picture to be shown begins after
+the edit does, ffmpeg lets its track begin with it: all its times move (`min_corrected_pts` in libavformat/mov.c).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from operator import add, and_
 
 from media_service.errors import BrokenMedia
@@ -67,22 +68,23 @@ def _index_track(stream: int, track: Track) -> TrackIndex | None:
     assert span is not None, "it has samples"
     times, stop = track.presentation_times(), span[1]
     shown = _shown(track, times, stop)
+    first = min(compress(times, shown), default=None)
+    if first is None:
+        return None
+    late = max(0, first - track.delay) if track.edits else 0
     columns = Columns(
-        times,
-        array("q", map(track.shift.__add__, table.decode_times)),
+        array("q", map((-late).__add__, times)),
+        array("q", map((track.shift - late).__add__, table.decode_times)),
         array("q", table.sizes),
         array("q", table.offsets),
         bytes(map(add, table.sync, shown.translate(_SHOWN_BIT))),
     )
-    first = min(columns.shown_times(), default=None)
-    if first is None:
-        return None
     return TrackIndex(
         stream=stream,
         kind="video" if track.handler == "vide" else "audio",
         timescale=track.timescale,
-        start=max(first, track.delay) if track.edits else first,
-        stop=stop,
+        start=track.delay if track.edits else first,
+        stop=stop - late,
         exact_offsets=True,
         columns=columns,
     )
