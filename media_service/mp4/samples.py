@@ -69,10 +69,16 @@ class Track:
         return self.delay - first
 
     def presentation_times(self) -> array[int]:
-        """When each sample is shown ("q"), in decoding order; samples before `delay` are trimmed by the edit list."""
+        """When each sample is shown ("q"), in decoding order; samples before `delay` are trimmed by the edit list.
+
+        Raises BrokenMedia for an edit list that puts them beyond 64 bits.
+        """
         table = self.samples
         shown = map(add, table.decode_times, table.composition_offsets)
-        return array("q", map(add, shown, repeat(self.shift)))
+        try:
+            return array("q", map(add, shown, repeat(self.shift)))
+        except OverflowError:
+            raise BrokenMedia("the edit list names times beyond all films") from None
 
     def presentation_span(self) -> tuple[int, int] | None:
         """When the first sample begins to be shown and the last one ends, trimmed by the edit list; None without any."""

@@ -53,21 +53,30 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 class Library:
-    """Puts films into the service without the page."""
+    """Puts films into the service without the page, and takes them out again: the next test's need not wait for theirs."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self._put: list[str] = []
 
     async def put(self, content: bytes, filename: str) -> dict[str, Any]:
         """Upload; the asset's JSON."""
         answer = await self._client.put("/api/v1/assets", params={"filename": filename}, content=content)
         assert answer.status_code == 201, answer.text
         asset: dict[str, Any] = answer.json()
+        self._put.append(asset["id"])
         return asset
+
+    async def clear(self) -> None:
+        """Delete what was put, with what is just being made of it."""
+        for asset_id in self._put:
+            await self._client.delete(f"/api/v1/assets/{asset_id}")
 
 
 @pytest.fixture
 async def library(site: Site) -> AsyncIterator[Library]:
     headers = {"Authorization": f"Bearer {site.token}"}
     async with httpx.AsyncClient(base_url=site.url, headers=headers, timeout=60) as client:
-        yield Library(client)
+        library = Library(client)
+        yield library
+        await library.clear()
