@@ -75,9 +75,9 @@ def test_empty_edits_delay_a_track_and_media_time_trims_it() -> None:
 
 
 def test_an_edit_beyond_all_time_is_refused() -> None:
-    for edits in (elst((1, (1 << 63) - 1), version=1), elst(((1 << 64) - 1, -1), (1, 0), version=1)):
-        with pytest.raises(BrokenMedia, match="beyond all films"):
-            film(trak(stbl(), edits=edits)).tracks[0].presentation_span()
+    track = film(trak(stbl(), edits=elst(((1 << 64) - 1, -1), (1, 0), version=1))).tracks[0]
+    with pytest.raises(BrokenMedia, match="beyond all films"):
+        track.presentation_span()
 
 
 def test_an_edit_shorter_than_the_media_ends_the_track_early_and_zero_means_all() -> None:
