@@ -215,6 +215,15 @@ class TranscodeCrashed(TranscodeFailed):
     title = "The conversion took the service down"
 
 
+class ConverterKilled(MediaServiceError):
+    """Something outside killed ffmpeg or ffprobe: the kernel, mostly, for want of memory. No fault of the film."""
+
+    code = "converter_killed"
+    status = 503
+    title = "The conversion was ended from outside"
+    retry_after = 30
+
+
 # --- the service ----------------------------------------------------------------------------------------------
 
 

@@ -99,6 +99,8 @@ class Process:
             raise self._verdict
         if code == 0:
             return
+        if code == -signal.SIGKILL:
+            raise errors.ConverterKilled("Something outside ended it, most likely for want of memory.")
         raise errors.TranscodeFailed(_failure(code, self.stderr))
 
     def _reap(self) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from media_service.errors import (
     AbsurdMedia,
     BrokenMedia,
+    ConverterKilled,
     MediaRejected,
     TranscodeFailed,
     TruncatedMedia,
@@ -181,7 +182,7 @@ class Indexer:
             with Pipe() as stdout:
                 async with start(argv, limits=limits, pass_fds=(original.fd,), stdout=stdout):
                     picture = await stdout.read_all()
-        except TranscodeFailed as error:
+        except (TranscodeFailed, ConverterKilled) as error:
             log.info("%s gets no poster: %s", asset.id, error.detail)
         if not picture:
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Self
 
 from media_service.errors import (
     CatalogUnavailable,
+    ConverterKilled,
     MediaServiceError,
     NotFound,
     StorageFull,
@@ -63,6 +65,7 @@ class Tasks:
         self._transcoder = transcoder
         self._transcoding = EmbeddedQueue("transcoding", self._transcode, workers=transcode_workers)
         self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
+        self._kills: Counter[str] = Counter()  # how often something outside ended the work for an asset
         self._waits: dict[str, float] = {}  # what had no room, and how long it waits for some (s)
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -89,7 +92,8 @@ class Tasks:
             # A broken-off run's segments may name blobs that went with it: nothing of it is offered any more.
             await self._catalog.clear_renditions(asset.id)
             if asset.attempts >= MAX_ATTEMPTS:
-                await self._give_up(asset)
+                log.error("%s took the service down %d times: it is left alone", asset.id, asset.attempts)
+                await self._give_up(asset.id, CRASHED)
                 orphans.append(runs_tree(asset.id))
             else:
                 log.info("taking up %s again (%s)", asset.id, asset.state)
@@ -97,15 +101,11 @@ class Tasks:
         # In the background: hundreds of gigabytes take a disk minutes, and nobody waits for them to go.
         self._sweeping = asyncio.create_task(self._sweep(orphans), name="sweeping")
 
-    async def _give_up(self, asset: Asset) -> None:
-        log.error("%s took the service down %d times: it is left alone", asset.id, asset.attempts)
+    async def _give_up(self, asset_id: str, error: MediaServiceError) -> None:
         await self._catalog.update_asset(
-            asset.id,
-            state="failed",
-            error_code=CRASHED.code,
-            error_detail=CRASHED.detail,
+            asset_id, state="failed", error_code=error.code, error_detail=error.detail
         )
-        self.announce(asset.id)
+        self.announce(asset_id)
 
     async def _sweep(self, trees: list[str]) -> None:
         try:
@@ -133,8 +133,13 @@ class Tasks:
         for queue in queues:
             await queue.cancel(asset_id)
         await self._blobs.delete_tree(asset_id)
-        self._waits.pop(asset_id, None)
+        self._rested(asset_id)
         self._events.publish("deleted", asset_id)
+
+    def _rested(self, asset_id: str) -> None:
+        """Nothing is held against the asset any more."""
+        self._waits.pop(asset_id, None)
+        self._kills.pop(asset_id, None)
 
     async def _index(self, asset_id: str) -> None:
         async with self._judged(self._indexing, asset_id):
@@ -157,9 +162,13 @@ class Tasks:
         """What to do with errors that are not the film's."""
         try:
             yield
-            self._waits.pop(asset_id, None)
-        except (StorageFull, CatalogUnavailable) as error:
-            # Somebody will make room, or mend the disk: the work is taken up again later.
+            self._rested(asset_id)
+        except (StorageFull, CatalogUnavailable, ConverterKilled) as error:
+            self._kills[asset_id] += isinstance(error, ConverterKilled)
+            if self._kills[asset_id] >= MAX_ATTEMPTS:
+                await self._give_up(asset_id, error)
+                return
+            # Somebody will make room, or mend the disk, or end what took the memory: the work is taken up again later.
             wait = self._waits.get(asset_id, RETRY_SECONDS)
             self._waits[asset_id] = min(2 * wait, LONGEST_RETRY_SECONDS)
             log.warning("%s has to wait: %s; trying again in %.0f s", asset_id, error, wait)
@@ -168,10 +177,7 @@ class Tasks:
             # A mistake of ours. The queue logs it; whoever waits for the film must not wait forever.
             with suppress(NotFound):
                 await self._catalog.clear_renditions(asset_id)
-                await self._catalog.update_asset(
-                    asset_id, state="failed", error_code=MediaServiceError.code, error_detail=OUR_MISTAKE
-                )
-                self.announce(asset_id)
+                await self._give_up(asset_id, MediaServiceError(OUR_MISTAKE))
             raise
 
     async def _index_now(self, asset_id: str) -> None:

@@ -18,6 +18,7 @@ from time import perf_counter
 import msgspec
 
 from media_service.errors import (
+    ConverterKilled,
     MediaRejected,
     MediaServiceError,
     NotFound,
@@ -81,7 +82,7 @@ class Transcoder:
         self._threads = threads
 
     async def transcode(self, asset_id: str) -> None:
-        """Make all renditions of an asset, or mark it as failed with the reason. Raises StorageFull: try again later."""
+        """Make all renditions of an asset, or mark it as failed with the reason. Raises StorageFull or ConverterKilled: try again later."""
         try:
             asset = await self._catalog.asset(asset_id)
             if asset.state != "playable" or asset.facts is None:
@@ -91,7 +92,7 @@ class Transcoder:
                 await self._make(run)
             except (TranscodeFailed, MediaRejected) as error:
                 await self._give_up(run, error)
-            except StorageFull:
+            except (StorageFull, ConverterKilled):
                 await self._forget(asset_id)
                 raise
         except NotFound:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
-from media_service.errors import CatalogUnavailable, NotFound, StorageFull
+from media_service.errors import CatalogUnavailable, ConverterKilled, NotFound, StorageFull
 from media_service.store.keys import poster_key
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset, Rendition
@@ -277,3 +279,35 @@ async def test_a_film_that_was_deleted_before_its_turn_is_passed_over(
         tasks.submit(gone.id)
         tasks.submit(asset.id)
         assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
+
+
+async def test_a_film_whose_encoder_was_killed_from_outside_is_made_again(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    asset = await workshop.indexed(films.film(LONG))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        await workshop.first_segments(asset)
+        (encoder,) = encoders()
+        os.kill(encoder, signal.SIGKILL)
+        assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
+
+
+async def test_a_film_whose_encoder_is_killed_each_time_fails_at_last(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    tries: list[str] = []
+
+    async def killed(_: Transcoder, asset_id: str) -> None:
+        tries.append(asset_id)
+        raise ConverterKilled("Something outside ended it.")
+
+    monkeypatch.setattr(Transcoder, "transcode", killed)
+    asset = await workshop.indexed(films.film(Film()))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        asset = await settled(workshop, asset.id, "failed")
+    assert (asset.error_code, asset.error_detail) == ("converter_killed", "Something outside ended it.")
+    assert tries == [asset.id] * 3
