@@ -18,6 +18,7 @@ from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import Admission
 from media_service.memory.budget import Budget
 from media_service.playback.library import Library
+from media_service.playback.seeking import Seeker
 from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
@@ -32,7 +33,7 @@ from media_service.work.transcoding import Transcoder
 
 log = logging.getLogger(__name__)
 
-PROVIDED = ("admission", "blobs", "catalog", "events", "idle_seconds", "intake", "library", "tasks")
+PROVIDED = ("admission", "blobs", "catalog", "events", "idle_seconds", "intake", "library", "seeker", "tasks")
 
 
 def create_app(settings: Settings, *, admin_token: str) -> Litestar:
@@ -117,5 +118,6 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
         submit=tasks.submit,
     )
     state.library = Library(catalog, blobs)
+    state.seeker = Seeker(catalog, blobs)
     state.tasks = tasks
     await tasks.resume()

@@ -43,6 +43,8 @@ class Stream(msgspec.Struct):
     color_transfer: str | None = None
     color_primaries: str | None = None
     avg_frame_rate: str | None = None
+    time_base: str | None = None
+    start_pts: int | None = None
     start_time: str | None = None
     duration: str | None = None
     channels: int = 0
@@ -151,6 +153,8 @@ def _video(stream: Stream, limits: Limits) -> VideoFacts:
         color_space=_colour(stream.color_space),
         color_range=_colour(stream.color_range),
         interlaced=stream.field_order in {"tt", "bb", "tb", "bt"},
+        time_base=_fraction(stream.time_base, "/"),
+        start_ticks=stream.start_pts,
         start_seconds=_seconds(stream.start_time),
         duration_seconds=_seconds(stream.duration),
     )
@@ -169,6 +173,8 @@ def _audio(stream: Stream, decoders: Collection[str]) -> AudioFacts:
         decodable=stream.codec_name in decoders
         and 0 < stream.channels <= MAX_CHANNELS
         and 0 < rate <= MAX_SAMPLE_RATE,
+        time_base=_fraction(stream.time_base, "/"),
+        start_ticks=stream.start_pts,
         start_seconds=_seconds(stream.start_time),
         duration_seconds=_seconds(stream.duration),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from media_service.errors import AbsurdMedia, BrokenMedia
 from media_service.mp4.layout import MAX_MOOV_BYTES, Read, top_level
@@ -18,6 +19,13 @@ class MovieView:
 
     movie: Movie
     moov_first: View | None
+
+    @property
+    def moov(self) -> Literal["front", "end", "fragmented"]:
+        """Where the file has its index, as it was uploaded."""
+        if self.movie.fragmented:
+            return "fragmented"
+        return "front" if self.moov_first is None else "end"
 
 
 def movie_view(read: Read, size: int) -> MovieView:

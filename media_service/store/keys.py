@@ -13,6 +13,11 @@ def original_header_key(asset_id: str) -> str:
     return f"{asset_id}/original-header"
 
 
+def index_key(asset_id: str) -> str:
+    """The packet-exact index of the upload (timeline.stored_index)."""
+    return f"{asset_id}/index"
+
+
 def poster_key(asset_id: str) -> str:
     """A JPEG that stands for the film."""
     return f"{asset_id}/poster"

@@ -51,6 +51,7 @@ assets = Table(
     Column("height", Integer),
     Column("codecs", Text),
     Column("original_layout", LargeBinary),
+    Column("seekability", LargeBinary),
     Column("has_poster", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
     Index(None, "created_at", "id"),  # the order of the list

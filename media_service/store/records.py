@@ -33,6 +33,9 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     height: int | None = None
     codecs: str | None = None  # RFC 6381
     original_layout: bytes | None = None
+    seekability: bytes | None = (
+        None  # JSON of timeline.seekability.Seekability; there as soon as the index is kept
+    )
     has_poster: bool = False
     attempts: int = 0  # at making something of it that never came to an end, not even a bad one
 
@@ -98,6 +101,7 @@ class AssetChanges(TypedDict, total=False):
     height: int | None
     codecs: str | None
     original_layout: bytes | None
+    seekability: bytes | None
     has_poster: bool
 
 

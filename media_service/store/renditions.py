@@ -101,6 +101,22 @@ class Renditions:
         )
         return [(number, ticks) for number, ticks in await self._rows(query.order_by(segments.c.number))]
 
+    async def segment_at(self, asset_id: str, rendition: str, ticks: int) -> int | None:
+        """The number of the segment that holds the time `ticks` of a rendition; None where none is made (yet)."""
+        query = (
+            select(segments.c.number, segments.c.begin_ticks + segments.c.duration_ticks)
+            .where(
+                segments.c.asset_id == asset_id,
+                segments.c.rendition == rendition,
+                segments.c.begin_ticks <= ticks,
+            )
+            .order_by(segments.c.begin_ticks.desc())
+            .limit(1)
+        )
+        for number, stop in await self._rows(query):
+            return int(number) if ticks < stop else None
+        return None
+
     async def segment_of(self, asset_id: str, rendition: str, number: int) -> SegmentPlace:
         """Where a segment lies, in one query: players ask for little else. Raises NotFound, also without the asset."""
         query = select(renditions.c.kind, segments.c.blob, segments.c.start, segments.c.stop).where(

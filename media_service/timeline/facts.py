@@ -31,6 +31,8 @@ class VideoFacts(msgspec.Struct, frozen=True, kw_only=True):
     color_space: str | None = None
     color_range: str | None = None
     interlaced: bool = False
+    time_base: tuple[int, int] | None = None  # seconds in one tick of the source, as a fraction
+    start_ticks: int | None = None
     start_seconds: float | None = None
     duration_seconds: float | None = None
 
@@ -61,6 +63,8 @@ class AudioFacts(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate: int  # Hz
     language: str | None = None
     decodable: bool = True
+    time_base: tuple[int, int] | None = None  # seconds in one tick of the source, as a fraction
+    start_ticks: int | None = None
     start_seconds: float | None = None
     duration_seconds: float | None = None
 
@@ -77,6 +81,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     audio: tuple[AudioFacts, ...] = ()
     subtitles: tuple[str, ...] = ()  # codecs of the text and image subtitle tracks
     packets: Packets = Packets()  # empty until the asset is indexed
+
+    @property
+    def origin(self) -> Fraction | None:
+        """Where ffmpeg begins to count, in seconds of the source's clock, if that is before picture and sound begin.
+
+        A subtitle or data track may begin earlier. None otherwise: the tracks' own ticks tell it exactly.
+        """
+        tracks = (self.video, *self.audio)
+        starts = [
+            track.start_seconds for track in tracks if track is not None and track.start_seconds is not None
+        ]
+        early = bool(starts) and self.start_seconds < min(starts) - 0.001
+        return Fraction(str(self.start_seconds)) if early else None
 
     @property
     def main_audio(self) -> AudioFacts | None:

@@ -6,7 +6,11 @@ directly with what comes out.
 
 from __future__ import annotations
 
+from operator import and_
+
 import msgspec
+
+from media_service.timeline.index import Index, TrackIndex
 
 
 class StreamPackets(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,3 +43,21 @@ class Packets(msgspec.Struct, frozen=True):
     def stop_seconds(self, *indexes: int) -> float:
         """When the last of these tracks ends; 0 when all are empty."""
         return max((self.stream(index).stop_seconds or 0.0 for index in indexes), default=0.0)
+
+
+def packets_of(index: Index) -> Packets:
+    """The numbers of an index: of each track only what is shown, but the bytes of all."""
+    return Packets(tuple(_stream(track) for track in index.tracks))
+
+
+def _stream(track: TrackIndex) -> StreamPackets:
+    columns = track.columns
+    shown = columns.shown
+    return StreamPackets(
+        index=track.stream,
+        count=sum(shown),
+        key_count=sum(map(and_, columns.sync, shown)),
+        size=sum(columns.sizes),
+        start_seconds=track.start / track.timescale,
+        stop_seconds=track.stop / track.timescale,
+    )

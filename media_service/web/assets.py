@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from litestar.params import Parameter
 from media_service.errors import InvalidRequest, UnsupportedBody
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, tidy_title
+from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 from media_service.web.body import announced_length, body_chunks
@@ -128,6 +130,25 @@ async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
     return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
 
 
+@route(
+    "/api/v1/assets/{asset_id:str}/seek",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[require_key],
+    tags=["assets"],
+    operation_class=ApiOperation,
+)
+async def seek_in_asset(
+    seeker: Seeker,
+    asset_id: str,
+    t: Annotated[float, Parameter(description="Seconds from the film's start.")],
+    mode: Literal["keyframe", "exact"] = "exact",
+) -> Response[SeekAnswer]:
+    """Where a time lies: keyframe, frame, bytes of the original, segment. `mode=keyframe` begins at the keyframe."""
+    if not math.isfinite(t):
+        raise InvalidRequest("t: a finite number of seconds is wanted")
+    return Response(await seeker.seek(asset_id, t, mode), headers=NO_STORE)
+
+
 @patch("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
 async def change_asset(
     catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
@@ -147,4 +168,4 @@ async def delete_asset(tasks: Tasks, asset_id: str) -> None:
     await tasks.remove(asset_id)
 
 
-HANDLERS = [upload_form, upload_raw, list_assets, get_asset, change_asset, delete_asset]
+HANDLERS = [upload_form, upload_raw, list_assets, get_asset, seek_in_asset, change_asset, delete_asset]

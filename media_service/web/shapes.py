@@ -9,6 +9,7 @@ import msgspec
 
 from media_service.store.records import Asset, Rendition
 from media_service.timeline.facts import Facts
+from media_service.timeline.seekability import Seekability
 
 
 class ErrorJson(msgspec.Struct, frozen=True):
@@ -73,6 +74,7 @@ class AssetJson(PublicAssetJson, frozen=True):
     created_at: str
     updated_at: str
     facts: Facts | None
+    seekability: Seekability | None
     renditions: list[RenditionJson]
 
 
@@ -95,6 +97,7 @@ def asset_json(asset: Asset, renditions: Sequence[Rendition]) -> AssetJson:
         created_at=_instant(asset.created_at),
         updated_at=_instant(asset.updated_at),
         facts=msgspec.json.decode(asset.facts, type=Facts) if asset.facts else None,
+        seekability=msgspec.json.decode(asset.seekability, type=Seekability) if asset.seekability else None,
         renditions=[
             RenditionJson(
                 name=one.name,

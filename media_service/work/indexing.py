@@ -29,15 +29,19 @@ from media_service.ffmpeg.scanning import scan
 from media_service.mp4.view import MovieView, movie_view
 from media_service.store.blobs import BlobReader, BlobStore
 from media_service.store.catalog import Catalog
-from media_service.store.keys import original_header_key, original_key, poster_key
+from media_service.store.keys import index_key, original_header_key, original_key, poster_key
 from media_service.store.records import Asset
 from media_service.timeline.facts import Facts
-from media_service.timeline.packets import Packets
+from media_service.timeline.index import Index
+from media_service.timeline.index_codec import encode
+from media_service.timeline.index_tables import index_movie, pair_tracks
+from media_service.timeline.packets import Packets, packets_of
+from media_service.timeline.seekability import Moov, Seekability, seekability
+from media_service.timeline.stored_index import StoredIndex
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
 from media_service.work.browsers import browser_codecs
 from media_service.work.events import Events
-from media_service.work.movie_packets import movie_packets
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +84,9 @@ class Indexer:
         """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile."""
         try:
             async with await self._blobs.open(original_key(asset.id)) as original:
-                asset = await self._look(asset, _facts(asset), original)
+                asset, index, moov = await self._look(asset, _facts(asset), original)
+            self._events.publish("asset", asset.id)
+            asset = await self._keep_index(asset, index, moov)
         except MediaRejected as error:
             log.info("%s is refused: %s: %s", asset.id, error.code, error.detail)
             asset = await self._catalog.update_asset(
@@ -99,16 +105,17 @@ class Indexer:
                 await self._catalog.update_asset(asset.id, has_poster=True)
                 self._events.publish("asset", asset.id)
 
-    async def _look(self, asset: Asset, facts: Facts, original: BlobReader) -> Asset:
-        view, packets = None, None
+    async def _look(self, asset: Asset, facts: Facts, original: BlobReader) -> tuple[Asset, Index, Moov]:
+        view, index = None, None
         if "mp4" in facts.container.split(","):
             # Off the loop, one at a time: a long film's tables are a second's work and a hundred megabytes.
             async with self._reading:
-                view, packets = await asyncio.to_thread(_read_movie, original, facts)
-        if packets is None:
+                view, index = await asyncio.to_thread(_read_movie, original, facts)
+        if index is None:
             limits = msgspec.structs.replace(self._limits, memory_bytes=PROBE_LIMITS.memory_bytes)
             async with self._scanning:
-                packets = await scan(original.fd, facts, limits)
+                index = await scan(original.fd, facts, limits)
+        packets = packets_of(index)
         facts = msgspec.structs.replace(
             facts,
             packets=packets,
@@ -123,7 +130,7 @@ class Indexer:
         seconds = self._checked_duration(facts, packets)
         codecs = browser_codecs(facts, None if view is None else view.movie)
         width, height = facts.video.display_size if facts.video is not None else (None, None)
-        return await self._catalog.update_asset(
+        asset = await self._catalog.update_asset(
             asset.id,
             state="playable",
             facts=msgspec.json.encode(facts),
@@ -131,8 +138,19 @@ class Indexer:
             width=width,
             height=height,
             codecs=codecs,
-            original_layout=await self._lay_out(asset, view),
+            # An earlier look may have been broken off after this; what is served by then stays as it is.
+            original_layout=asset.original_layout or await self._lay_out(asset, view),
         )
+        return asset, index, "none" if view is None else view.moov
+
+    async def _keep_index(self, asset: Asset, index: Index, moov: Moov) -> Asset:
+        """Store the index and judge by it; nobody waits for that to play the film."""
+        data, verdict = await asyncio.to_thread(_judged, index, moov)
+        await self._blobs.delete(index_key(asset.id))
+        async with await self._blobs.create(index_key(asset.id)) as writer:
+            await writer.write(data)
+            await writer.seal()
+        return await self._catalog.update_asset(asset.id, seekability=msgspec.json.encode(verdict))
 
     def _checked_duration(self, facts: Facts, packets: Packets) -> float:
         """The film's length in seconds. Raises BrokenMedia, TruncatedMedia or AbsurdMedia."""
@@ -198,9 +216,15 @@ def _facts(asset: Asset) -> Facts:
     return msgspec.json.decode(asset.facts, type=Facts)
 
 
-def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Packets | None]:
+def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Index | None]:
     view = movie_view(partial(_read, original.fd), original.size)
-    return view, movie_packets(view.movie, facts)
+    pairs = pair_tracks(view.movie, facts)
+    return view, None if pairs is None else index_movie(view.movie, pairs, origin=facts.origin)
+
+
+def _judged(index: Index, moov: Moov) -> tuple[bytes, Seekability | None]:
+    data = encode(index)
+    return data, seekability(StoredIndex(data), moov)
 
 
 def _read(fd: int, start: int, stop: int) -> bytes:

@@ -183,7 +183,7 @@ class Tasks:
     async def _index_now(self, asset_id: str) -> None:
         try:
             asset = await self._catalog.asset(asset_id)
-            if asset.original_layout is None:
+            if asset.original_layout is None or asset.seekability is None:
                 asset = await self._index_counted(asset)
             if asset.state == "failed":
                 return

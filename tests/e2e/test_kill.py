@@ -264,7 +264,8 @@ def test_a_killed_ffmpeg_leaves_a_film_of_which_only_the_original_plays_until_it
     with server.client() as client:
 
         def withdrawn() -> bool:
-            return client.get(f"/api/v1/assets/{asset_id}").json()["renditions"] == []
+            renditions: list[object] = client.get(f"/api/v1/assets/{asset_id}").json()["renditions"]
+            return renditions == []
 
         wait_until(withdrawn, DEADLINE_SECONDS, "what was made is withdrawn")
         asset = client.get(f"/api/v1/assets/{asset_id}").json()

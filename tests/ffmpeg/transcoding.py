@@ -17,7 +17,7 @@ from media_service.mp4.boxes import walk
 from media_service.mp4.fragments import read_fragment
 from media_service.timeline.facts import Facts
 from media_service.timeline.ladder import AUDIO_SAMPLE_RATE, audio_rendition, video_rendition
-from media_service.timeline.packets import Packets
+from media_service.timeline.packets import Packets, packets_of
 
 LIMITS = Limits(cpu_seconds=240, wall_seconds=240)
 DAY = 86_400.0
@@ -49,7 +49,7 @@ async def transcode(path: Path, stop_seconds: float | None = None) -> Transcoded
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         facts = await probe(fd, LIMITS)
-        packets = await scan(fd, facts, LIMITS)
+        packets = packets_of(await scan(fd, facts, LIMITS))
         picture, sound = video_rendition(facts), audio_rendition(facts)
         with Pipe() as video, Pipe() as audio, Pipe() as progress:
             argv = recipes.transcode(

@@ -126,7 +126,7 @@ async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
         assert asset.error_code == "transcode_crashed"
         assert (await settled(workshop, twice.id, "ready", "failed")).state == "ready"
     assert await workshop.catalog.renditions(thrice.id) == []
-    assert workshop.files(thrice) == {"original", "original-header", "poster"}
+    assert workshop.files(thrice) == {"original", "original-header", "index", "poster"}
     assert (await workshop.catalog.asset(twice.id)).attempts == 0
 
 

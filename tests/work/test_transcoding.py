@@ -20,7 +20,7 @@ from tests.support.workshop import Workshop, encoders, facts_of
 
 FILM = Film(seconds=5)
 LONG = Film(seconds=25, size=(640, 360))
-LOOKED_AT = {"original", "original-header", "poster"}
+LOOKED_AT = {"original", "original-header", "index", "poster"}
 
 
 async def left_nothing(workshop: Workshop, asset: Asset) -> None:

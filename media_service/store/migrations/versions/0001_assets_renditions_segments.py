@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer),
         sa.Column("codecs", sa.Text),
         sa.Column("original_layout", sa.LargeBinary),
+        sa.Column("seekability", sa.LargeBinary),
         sa.Column("has_poster", sa.Boolean, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
     )
