@@ -295,4 +295,4 @@ def test_a_multi_range_answer_holds_what_the_specs_select_and_no_byte_twice(
 def test_sixty_kilobytes_of_any_header_are_answered_at_once(name: bytes, value: bytes) -> None:
     begun = process_time()
     plan("GET", [(b"range", b"bytes=0-9"), (name, value)], FILM)
-    assert process_time() - begun < 0.2
+    assert process_time() - begun < 5  # far more than a busy machine needs; what is quadratic takes minutes

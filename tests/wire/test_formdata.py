@@ -250,5 +250,5 @@ def test_a_file_is_read_in_time_in_step_with_its_length(unit: bytes) -> None:
         for event in form.feed(piece)
         if isinstance(event, FieldData)
     )
-    assert process_time() - begun < 1.0
+    assert process_time() - begun < 10  # far more than a busy machine needs; what is quadratic takes minutes
     assert size - 8 <= total <= size

@@ -200,4 +200,4 @@ def test_any_text_is_a_date_or_none(value: str, near: int) -> None:
 def test_a_flood_of_tags_costs_time_in_step_with_its_length(unit: str) -> None:
     begun = process_time()
     parse_tags(unit * (64_000 // len(unit)))
-    assert process_time() - begun < 0.2
+    assert process_time() - begun < 5  # far more than a busy machine needs; what is quadratic takes minutes

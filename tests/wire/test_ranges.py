@@ -175,4 +175,4 @@ def test_a_flood_costs_next_to_nothing(unit: str) -> None:
             parse(flood, SIZE)
         except RangeNotSatisfiable:
             continue
-    assert process_time() - begun < 0.05
+    assert process_time() - begun < 5  # far more than a busy machine needs; what is quadratic takes minutes
