@@ -60,7 +60,19 @@ def quantity(text: str) -> int:
 
 
 def test_everything_is_rendered(rendered: dict[str, dict[str, Any]]) -> None:
-    assert set(rendered) == {"ConfigMap", "Service", "PersistentVolumeClaim", "Deployment"}
+    kinds = {"ConfigMap", "Service", "PersistentVolumeClaim", "Deployment", "NetworkPolicy"}
+    assert set(rendered) == kinds
+
+
+def test_others_in_the_cluster_reach_nginx_only(
+    rendered: dict[str, dict[str, Any]], pod: dict[str, Any]
+) -> None:
+    [rule] = rendered["NetworkPolicy"]["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == ["http"]
+    assert [port["name"] for port in container(pod, "nginx")["ports"]] == ["http"]
+    selected = rendered["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
+    labels = rendered["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert selected.items() <= labels.items()
 
 
 @pytest.mark.parametrize("version", ["1.28", "1.31", "1.34"])
