@@ -254,6 +254,15 @@ class CatalogUnavailable(MediaServiceError):
     retry_after = 10
 
 
+class ShuttingDown(MediaServiceError):
+    """The service stops, and the upload did not end within SHUTDOWN_SECONDS. Nothing of it is kept."""
+
+    code = "shutting_down"
+    status = 503
+    title = "The service is stopping"
+    retry_after = 10
+
+
 class StorageFull(MediaServiceError):
     """No room on the disk."""
 

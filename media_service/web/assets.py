@@ -15,7 +15,7 @@ from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, tidy_
 from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
-from media_service.web.body import announced_length, body_chunks
+from media_service.web.body import announced_length, body_chunks, told_of_shutdown
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import require_key
 from media_service.web.openapi import ApiOperation, FormOperation, RawOperation
@@ -58,7 +58,10 @@ async def upload_form(
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedBody("POST takes multipart/form-data; send the bare file with PUT.")
     form = FileForm()
-    async with intake.begin(announced_length(request), overhead=OVERHEAD_BYTES) as incoming:
+    async with (
+        told_of_shutdown(),
+        intake.begin(announced_length(request), overhead=OVERHEAD_BYTES) as incoming,
+    ):
         await form.read(content_type, body_chunks(request, idle_seconds=idle_seconds), incoming)
         asset = await admission.admit(incoming, filename=form.filename, title=form.fields.get("title"))
     return await _created(catalog, asset)
@@ -87,7 +90,7 @@ async def upload_raw(
         raise UnsupportedBody("PUT takes the bare file; send a form with POST.")
     if "content-range" in request.headers:
         raise InvalidRequest("PUT takes whole files only (RFC 9110 s14.5); there is no partial PUT here.")
-    async with intake.begin(announced_length(request)) as incoming:
+    async with told_of_shutdown(), intake.begin(announced_length(request)) as incoming:
         async for chunk in body_chunks(request, idle_seconds=idle_seconds):
             await incoming.write(chunk)
         asset = await admission.admit(incoming, filename=clean_filename(filename), title=title)

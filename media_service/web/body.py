@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Request
 
-from media_service.errors import InvalidRequest, UploadCut, UploadStalled
+from media_service.errors import InvalidRequest, ShuttingDown, UploadCut, UploadStalled
 
 
 def announced_length(request: Request[Any, Any, Any]) -> int | None:
@@ -20,6 +21,18 @@ def announced_length(request: Request[Any, Any, Any]) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         raise InvalidRequest("Content-Length is not a number of bytes.")
     return int(text)
+
+
+@asynccontextmanager
+async def told_of_shutdown() -> AsyncIterator[None]:
+    """A request that the stopping service cancels within the block is answered: raises ShuttingDown.
+
+    Only uvicorn cancels requests, and only when it stops; unanswered they would get a bare 500.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise ShuttingDown("The service is stopping; send the file again in a moment.") from None
 
 
 async def body_chunks(request: Request[Any, Any, Any], *, idle_seconds: float) -> AsyncIterator[bytes]:

@@ -50,7 +50,8 @@ class _LastAnswer(ASGIResponse):
     async def send_body(self, send: Send, receive: Receive) -> None:
         """Send the body at once and the end of the response, with which uvicorn closes, a moment later."""
         await send(body(self.body))
-        with suppress(TimeoutError):
+        # Cancelled when the service stops meanwhile: the answer is out, and there is no time left to linger.
+        with suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(LINGER_SECONDS):
                 await _read_on(receive)
         await send(body(b"", more=False))

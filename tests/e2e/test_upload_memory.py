@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,3 +230,15 @@ def fill(path: Path) -> None:
                 pass
         except OSError:
             return
+
+
+def test_an_upload_that_the_stopping_service_ends_is_told_so(tmp_path: Path, film: bytes) -> None:
+    with running_server(tmp_path, shutdown_seconds=1) as server, RawConnection(server.port) as connection:
+        put = RawUpload(server, connection, 3 * MIB)
+        put.send(padded(film, 3 * MIB)[: 2 * MIB])
+        wait_until(lambda: held_bytes(server, set()) > 0, 10, "the upload has begun")
+        server.stop()
+        head, body = answer_of(connection)
+        assert (head.status, head.headers["retry-after"]) == (503, "10")
+        assert json.loads(body)["code"] == "shutting_down"
+        assert "Traceback" not in server.log_text()
