@@ -61,6 +61,7 @@ class PublicAssetJson(msgspec.Struct, frozen=True):
     width: int | None
     height: int | None
     progress: float | None
+    frame_seconds: float | None  # how long a frame lasts, on average
     playback: PlaybackJson
 
 
@@ -126,6 +127,7 @@ def public_asset_json(asset: Asset, renditions: Sequence[Rendition]) -> PublicAs
         width=asset.width,
         height=asset.height,
         progress=_progress(asset, renditions),
+        frame_seconds=_frame_seconds(asset),
         playback=_playback(asset, renditions),
     )
 
@@ -159,6 +161,15 @@ def _progress(asset: Asset, renditions: Sequence[Rendition]) -> float | None:
     if not renditions or not asset.duration_seconds or asset.state == "failed":
         return None
     return round(min(1.0, min(one.encoded_seconds for one in renditions) / asset.duration_seconds), 4)
+
+
+def _frame_seconds(asset: Asset) -> float | None:
+    facts = msgspec.json.decode(asset.facts, type=Facts) if asset.facts else None
+    if facts is None or facts.video is None or facts.video.frame_rate is None:
+        return None
+    frames, seconds = facts.video.frame_rate
+    # 1000/1 is what Matroska says when it does not know; no screen shows that.
+    return round(seconds / frames, 6) if seconds <= frames <= 240 * seconds else None
 
 
 def _instant(unix_ms: int) -> str:

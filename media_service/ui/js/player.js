@@ -145,11 +145,14 @@ export class Player {
   /** Aim at the middle of the neighbouring frame: its edges are rounded differently by every browser. */
   #step(frames) {
     this.#video.pause();
-    const { time, lengths } = this.#frame;
-    // The shortest of the last ones: a busy machine leaves frames out, and gaps look like long frames.
-    const length = lengths.length ? Math.min(...lengths) : USUAL_FRAME;
-    const fresh = Math.abs(time - this.#video.currentTime) < 2 * length;
-    const from = fresh ? time : this.#video.currentTime;
+    const { time } = this.#frame;
+    // The shortest one known: a busy machine leaves frames out, and gaps look like long frames.
+    const known = [this.#asset?.frame_seconds, ...this.#frame.lengths].filter(Boolean);
+    const length = known.length ? Math.min(...known) : USUAL_FRAME;
+    const now = this.#video.currentTime;
+    // Only the frame that holds this very time counts: a busy machine tells late which one it shows.
+    const fresh = time <= now + 0.001 && now < time + length;
+    const from = fresh ? time : now;
     this.seek(from + (fresh ? frames + 0.5 : frames) * length);
   }
 
