@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from sqlalchemy import URL, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from media_service.errors import MediaServiceError
 from media_service.store.database import Database, only
 from media_service.store.engine import open_engine
 from media_service.store.listing import Position, folded
@@ -151,6 +152,12 @@ class Catalog(Renditions):
             lambda connection: connection.execute(
                 update(assets).where(assets.c.id == asset_id).values(attempts=attempts)
             )
+        )
+
+    async def fail_asset(self, asset_id: str, error: MediaServiceError) -> Asset:
+        """The asset as `failed`, with the error's code and sentence. Raises NotFound."""
+        return await self.update_asset(
+            asset_id, state="failed", error_code=error.code, error_detail=error.detail or error.title
         )
 
     async def delete_asset(self, asset_id: str) -> None:

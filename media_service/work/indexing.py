@@ -89,9 +89,7 @@ class Indexer:
             asset = await self._keep_index(asset, index, moov)
         except MediaRejected as error:
             log.info("%s is refused: %s: %s", asset.id, error.code, error.detail)
-            asset = await self._catalog.update_asset(
-                asset.id, state="failed", error_code=error.code, error_detail=error.detail or error.title
-            )
+            asset = await self._catalog.fail_asset(asset.id, error)
         self._events.publish("asset", asset.id)
         return asset
 
@@ -146,10 +144,7 @@ class Indexer:
     async def _keep_index(self, asset: Asset, index: Index, moov: Moov) -> Asset:
         """Store the index and judge by it; nobody waits for that to play the film."""
         data, verdict = await asyncio.to_thread(_judged, index, moov)
-        await self._blobs.delete(index_key(asset.id))
-        async with await self._blobs.create(index_key(asset.id)) as writer:
-            await writer.write(data)
-            await writer.seal()
+        await self._keep(index_key(asset.id), data)
         return await self._catalog.update_asset(asset.id, seekability=msgspec.json.encode(verdict))
 
     def _checked_duration(self, facts: Facts, packets: Packets) -> float:
@@ -175,11 +170,7 @@ class Indexer:
         if view is None or view.moov_first is None:
             return layout.pack([BlobExtent(key, 0, asset.size)])
         header, header_key = view.moov_first.header, original_header_key(asset.id)
-        # What a crash may have left of an earlier look: keys are used once.
-        await self._blobs.delete(header_key)
-        async with await self._blobs.create(header_key) as writer:
-            await writer.write(header)
-            await writer.seal()
+        await self._keep(header_key, header)
         spans = [BlobExtent(key, start, stop) for start, stop in view.moov_first.spans]
         return layout.pack([BlobExtent(header_key, 0, len(header)), *spans])
 
@@ -204,11 +195,15 @@ class Indexer:
             log.info("%s gets no poster: %s", asset.id, error.detail)
         if not picture:
             return False
-        await self._blobs.delete(poster_key(asset.id))
-        async with await self._blobs.create(poster_key(asset.id)) as writer:
-            await writer.write(picture)
-            await writer.seal()
+        await self._keep(poster_key(asset.id), picture)
         return True
+
+    async def _keep(self, key: str, data: bytes) -> None:
+        """Store `data`, in place of what a crash may have left of an earlier look."""
+        await self._blobs.delete(key)
+        async with await self._blobs.create(key) as writer:
+            await writer.write(data)
+            await writer.seal()
 
 
 def _facts(asset: Asset) -> Facts:

@@ -37,7 +37,7 @@ class Recorder:
     ) -> None:
         self._catalog = catalog
         self._asset_id = asset_id
-        self._name = name
+        self.name = name
         self._writer = writer
         self._changed = changed
         self._cutter = BoxCutter(MAX_BOX_BYTES)
@@ -54,11 +54,6 @@ class Recorder:
         self._end_ticks = 0
         self.frames = 0
         self.encoded_seconds = 0.0
-
-    @property
-    def is_video(self) -> bool:
-        """Whether this is the picture."""
-        return self.init is not None and self.init.handler == "vide"
 
     @property
     def seconds(self) -> float:
@@ -103,7 +98,7 @@ class Recorder:
         self.init = init
         await self._catalog.update_rendition(
             self._asset_id,
-            self._name,
+            self.name,
             state="encoding",
             init=build_init(init),
             timescale=init.timescale,
@@ -116,7 +111,8 @@ class Recorder:
         fragment = read_fragment(self._moof)
         self._moof = b""
         if self._begins_at is None:
-            self._begins_at = max(0, fragment.base_time + (0 if self.is_video else AAC_PRIMING_TICKS))
+            priming = AAC_PRIMING_TICKS if self.init.handler == "soun" else 0
+            self._begins_at = max(0, fragment.base_time + priming)
         fragment, skipped = fragment.from_time(self._begins_at)
         if not fragment.samples:
             return
@@ -135,7 +131,7 @@ class Recorder:
         await self._writer.write(payload)
         segment = Segment(
             asset_id=self._asset_id,
-            rendition=self._name,
+            rendition=self.name,
             number=number,
             blob=self._writer.key,
             start=start,

@@ -102,9 +102,7 @@ class Tasks:
         self._sweeping = asyncio.create_task(self._sweep(orphans), name="sweeping")
 
     async def _give_up(self, asset_id: str, error: MediaServiceError) -> None:
-        await self._catalog.update_asset(
-            asset_id, state="failed", error_code=error.code, error_detail=error.detail
-        )
+        await self._catalog.fail_asset(asset_id, error)
         self.announce(asset_id)
 
     async def _sweep(self, trees: list[str]) -> None:

@@ -36,6 +36,7 @@ from media_service.store.keys import original_key, runs_tree
 from media_service.store.records import Asset, Rendition
 from media_service.timeline.facts import Facts
 from media_service.timeline.ladder import AudioRendition, VideoRendition, audio_rendition, video_rendition
+from media_service.timeline.packets import StreamPackets
 from media_service.work.classic import classic_layout
 from media_service.work.events import Events
 from media_service.work.recorder import Recorder
@@ -65,6 +66,10 @@ class _Run:
     def names(self) -> list[str]:
         return [one.name for one in (self.video, self.audio) if one is not None]
 
+    def is_picture(self, name: str) -> bool:
+        """Whether this rendition is the picture; else it is the sound."""
+        return self.video is not None and name == self.video.name
+
     def blob(self, name: str) -> str:
         return f"{self.key}-{name}"
 
@@ -82,7 +87,10 @@ class Transcoder:
         self._threads = threads
 
     async def transcode(self, asset_id: str) -> None:
-        """Make all renditions of an asset, or mark it as failed with the reason. Raises StorageFull or ConverterKilled: try again later."""
+        """Make all renditions of an asset, or mark it as failed with the reason.
+
+        Raises StorageFull or ConverterKilled: nothing of the run is kept, try again later.
+        """
         try:
             asset = await self._catalog.asset(asset_id)
             if asset.state != "playable" or asset.facts is None:
@@ -104,7 +112,8 @@ class Transcoder:
         async with AsyncExitStack() as stack:
             recorders, writers = await self._record(run, stack)
             for recorder in recorders:
-                await recorder.finish(_stop_seconds(run, recorder))
+                # Encoders do not know how long their last frame is shown: a screen recording's for seconds.
+                await recorder.finish(_source(run, recorder).stop_seconds or 0.0)
             _compare(run, recorders)
             for writer in writers:
                 await writer.seal()
@@ -170,9 +179,7 @@ class Transcoder:
     async def _give_up(self, run: _Run, error: MediaServiceError) -> None:
         log.warning("%s failed: %s: %s", run.asset.id, error.code, error.detail)
         await self._forget(run.asset.id)
-        await self._catalog.update_asset(
-            run.asset.id, state="failed", error_code=error.code, error_detail=error.detail or error.title
-        )
+        await self._catalog.fail_asset(run.asset.id, error)
         self._events.publish("asset", run.asset.id)
 
     async def _forget(self, asset_id: str) -> None:
@@ -209,29 +216,28 @@ async def _all(coroutines: Iterable[Coroutine[None, None, None]]) -> None:
         raise errors.exceptions[0] from None
 
 
-def _stop_seconds(run: _Run, recorder: Recorder) -> float:
-    """When the source's track ends. Encoders do not know how long their last frame is shown: a screen recording's for
-    seconds."""
-    track = run.facts.video if recorder.is_video else run.facts.main_audio
-    return 0.0 if track is None else run.facts.packets.stream(track.index).stop_seconds or 0.0
+def _source(run: _Run, recorder: Recorder) -> StreamPackets:
+    """The packets of the track that the recorder's rendition is made from."""
+    track = run.facts.video if run.is_picture(recorder.name) else run.facts.main_audio
+    assert track is not None, "a rendition is planned only for a track that is there"
+    return run.facts.packets.stream(track.index)
 
 
 def _compare(run: _Run, recorders: list[Recorder]) -> None:
     """Raise TranscodeIncomplete unless what came out has the length and the frames of what went in."""
     for recorder in recorders:
-        track = run.facts.video if recorder.is_video else run.facts.main_audio
-        assert track is not None, "a rendition is planned only for a track that is there"
-        packets = run.facts.packets.stream(track.index)
+        packets = _source(run, recorder)
         if packets.count == 0 or packets.stop_seconds is None:
             continue
+        is_picture = run.is_picture(recorder.name)
         # With every frame there, the last one is simply shown for long.
-        whole = recorder.is_video and recorder.frames >= packets.count
+        whole = is_picture and recorder.frames >= packets.count
         if not whole and recorder.encoded_seconds < packets.stop_seconds - END_SECONDS:
             raise TranscodeIncomplete(
-                f"Its {'picture' if recorder.is_video else 'sound'} ends at {recorder.encoded_seconds:.2f} s; "
+                f"Its {'picture' if is_picture else 'sound'} ends at {recorder.encoded_seconds:.2f} s; "
                 f"the original's ends at {packets.stop_seconds:.2f} s."
             )
-        if recorder.is_video and recorder.frames < _least_frames(run.facts, packets.count):
+        if is_picture and recorder.frames < _least_frames(run.facts, packets.count):
             raise TranscodeIncomplete(f"It has {recorder.frames} frames; the original has {packets.count}.")
 
 
