@@ -23,11 +23,31 @@ def poster_key(asset_id: str) -> str:
     return f"{asset_id}/poster"
 
 
-def runs_tree(asset_id: str) -> str:
-    """The tree of what transcoding made; deleted as a whole when a run starts afresh."""
+def outline_key(asset_id: str) -> str:
+    """What renditions the film has and where they are cut (timeline.outline)."""
+    return f"{asset_id}/outline"
+
+
+def segments_tree(asset_id: str) -> str:
+    """The tree of what transcoding made."""
+    return f"{asset_id}/segments"
+
+
+def segment_key(asset_id: str, rendition: str, number: int, digest: str) -> str:
+    """One encoded segment. Named by its bytes too: twins of it never meet in one file."""
+    return f"{segments_tree(asset_id)}/{rendition}/{number}-{digest}"
+
+
+def classic_header_key(asset_id: str, rendition: str) -> str:
+    """The `moov` of the classic MP4 that is put together from a rendition's segments."""
+    return f"{asset_id}/classic/{rendition}"
+
+
+def subtitles_key(asset_id: str, number: int) -> str:
+    """A text subtitle track as WebVTT."""
+    return f"{asset_id}/subtitles/{number}"
+
+
+def first_version_tree(asset_id: str) -> str:
+    """What the first version of the service made of an asset; nothing refers to it any more."""
     return f"{asset_id}/runs"
-
-
-def classic_header_key(run_key: str) -> str:
-    """The `moov` of the classic MP4 that is put together from a run's fragments."""
-    return f"{run_key}.header"

@@ -63,17 +63,22 @@ renditions = Table(
     metadata,
     Column("asset_id", Text, primary_key=True),
     Column("name", Text, primary_key=True),
+    Column("position", Integer, nullable=False),  # in the outline's order
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
+    Column("packaged", Boolean, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
-    Column("codecs", Text),
+    Column("frame_rate", Float(53)),
+    Column("channels", Integer),
+    Column("language", Text),
+    Column("label", Text),
+    Column("codecs", Text, nullable=False),
+    Column("bandwidth", BigInteger, nullable=False),
+    Column("average_bandwidth", BigInteger, nullable=False),
+    Column("segments", Integer, nullable=False),
+    Column("made_segments", Integer, nullable=False),
     Column("init", LargeBinary),
-    Column("timescale", BigInteger),
-    Column("blob", Text),
-    Column("bandwidth", BigInteger),
-    Column("average_bandwidth", BigInteger),
-    Column("encoded_seconds", Float(53), nullable=False),
     Column("layout", LargeBinary),
     ForeignKeyConstraint(["asset_id"], ["assets.id"], ondelete="CASCADE"),
 )
@@ -85,12 +90,26 @@ segments = Table(
     Column("rendition", Text, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("blob", Text, nullable=False),
-    Column("start", BigInteger, nullable=False),
-    Column("stop", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("payload_start", BigInteger, nullable=False),
+    Column("iframe_size", BigInteger, nullable=False),
     Column("begin_ticks", BigInteger, nullable=False),
-    Column("duration_ticks", BigInteger, nullable=False),
     Column("samples", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["asset_id", "rendition"], ["renditions.asset_id", "renditions.name"], ondelete="CASCADE"
+    ),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("rendition", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("attempts", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
     ForeignKeyConstraint(
         ["asset_id", "rendition"], ["renditions.asset_id", "renditions.name"], ondelete="CASCADE"
     ),

@@ -41,48 +41,64 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
-    """One encoding of an asset. Bandwidths are bits per second; `blob` is the key that its segments lie in."""
+    """One rendition of an asset, as its outline says. Bandwidths are bits per second, sizes of the picture pixels.
+
+    `packaged`: cut out of the original, never stored. Of the others `made_segments` of the `segments` are stored.
+    """
 
     asset_id: str
     name: str
+    position: int  # in the outline's order
     kind: RenditionKind
     state: RenditionState = "queued"
+    packaged: bool = False
     width: int | None = None
     height: int | None = None
-    codecs: str | None = None  # RFC 6381
-    init: bytes | None = None  # the init segment (ISO/IEC 23000-19 s7.3.1)
-    timescale: int | None = None  # ticks per second
-    blob: str | None = None
-    bandwidth: int | None = None  # the peak
-    average_bandwidth: int | None = None
-    encoded_seconds: float = 0.0
+    frame_rate: float | None = None
+    channels: int | None = None
+    language: str | None = None
+    label: str | None = None
+    codecs: str  # RFC 6381
+    bandwidth: int  # the peak
+    average_bandwidth: int
+    segments: int
+    made_segments: int = 0
+    init: bytes | None = None  # the init segment (ISO/IEC 23000-19 s7.3.1); None until an encoder has said it
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of a rendition: the bytes [start, stop) of `blob`, of which the samples begin at `payload_start`.
+    """One stored piece of a rendition: all of `blob`, `size` bytes, of which the samples begin at `payload_start`.
 
-    `begin_ticks` and `duration_ticks` are in the rendition's timescale; `number` counts from 0.
+    `digest` names these very bytes. `begin_ticks` is its first sample's decode time in the rendition's timescale; its first
+    picture alone is the first `iframe_size` bytes. `number` counts from 0.
     """
 
     asset_id: str
     rendition: str
     number: int
     blob: str
-    start: int
-    stop: int
+    digest: str
+    size: int
     payload_start: int
+    iframe_size: int
     begin_ticks: int
-    duration_ticks: int
     samples: bytes
 
 
 class SegmentPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a segment's bytes lie, and of which kind its rendition is: all that sending it takes."""
+    """Where a segment's bytes lie and what names them: all that sending it takes."""
 
-    kind: RenditionKind
     blob: str
-    start: int
-    stop: int
+    digest: str
+    size: int
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a segment could not be made, and why the last time."""
+
+    attempts: int
+    code: str
+    detail: str
 
 
 class AssetChanges(TypedDict, total=False):
@@ -109,12 +125,6 @@ class RenditionChanges(TypedDict, total=False):
     """What `Catalog.update_rendition` can change; see `Rendition`."""
 
     state: RenditionState
-    width: int | None
-    height: int | None
-    codecs: str | None
-    init: bytes | None
-    timescale: int | None
-    blob: str | None
-    bandwidth: int | None
-    average_bandwidth: int | None
-    encoded_seconds: float
+    codecs: str
+    bandwidth: int
+    average_bandwidth: int

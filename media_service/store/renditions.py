@@ -1,24 +1,26 @@
-"""The part of the catalog that is about what was made of assets: renditions and their segments."""
+"""The part of the catalog that is about what is made of assets: renditions, their segments, and what could not be made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 from msgspec.structs import asdict
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from media_service.errors import MediaServiceError
 from media_service.store.database import Database, only
-from media_service.store.models import assets, renditions, segments
-from media_service.store.records import Rendition, RenditionChanges, Segment, SegmentPlace
+from media_service.store.models import assets, failures, renditions, segments
+from media_service.store.records import Failure, Rendition, RenditionChanges, Segment, SegmentPlace
 
 # A layout has a hundred kilobytes for a film of three hours, and one reader.
 _RENDITION = [column for column in renditions.c if column.name != "layout"]
 
 
 class Renditions:
-    """The methods of `store.catalog.Catalog` on renditions and segments."""
+    """The methods of `store.catalog.Catalog` on renditions, segments and failures."""
 
     def __init__(self, database: Database) -> None:
         self._check = database.check
@@ -26,21 +28,17 @@ class Renditions:
         self._rows = database.rows
         self._write = database.write
 
-    async def put_rendition(self, rendition: Rendition) -> None:
-        """Add a rendition, or replace the one of this name; its segments stay. Raises NotFound without its asset."""
-        key = (renditions.c.asset_id == rendition.asset_id) & (renditions.c.name == rendition.name)
+    async def put_renditions(self, asset_id: str, outlined: Sequence[Rendition]) -> None:
+        """In place of all that the asset had: these, without any segment. Raises NotFound without the asset."""
 
         async def change(connection: AsyncConnection) -> None:
-            owner = select(assets.c.id).where(assets.c.id == rendition.asset_id)
-            # The share lock (PostgreSQL) keeps the asset from being deleted before the rendition is in.
+            owner = select(assets.c.id).where(assets.c.id == asset_id)
+            # The share lock (PostgreSQL) keeps the asset from being deleted before the renditions are in.
             found = await connection.execute(owner.with_for_update(read=True, key_share=True))
             only(found.mappings().all(), "asset")
-            values = asdict(rendition)
-            replaced = await connection.execute(
-                update(renditions).where(key).values(**values, layout=None).returning(renditions.c.name)
-            )
-            if replaced.first() is None:
-                await connection.execute(insert(renditions).values(**values))
+            await connection.execute(delete(renditions).where(renditions.c.asset_id == asset_id))
+            if outlined:
+                await connection.execute(insert(renditions), [asdict(one) for one in outlined])
 
         await self._write(change)
 
@@ -48,102 +46,201 @@ class Renditions:
         self, asset_id: str, name: str, **changes: Unpack[RenditionChanges]
     ) -> Rendition:
         """Change fields of a rendition. Raises NotFound."""
-        return await self._write(lambda connection: _change_rendition(connection, asset_id, name, changes))
+
+        async def change(connection: AsyncConnection) -> Rendition:
+            changed = await connection.execute(
+                # Without changes the row is still proved to be there.
+                update(renditions)
+                .where(_of(asset_id, name))
+                .values(name=name, **changes)
+                .returning(*_RENDITION)
+            )
+            return Rendition(**only(changed.mappings().all(), "rendition"))
+
+        return await self._write(change)
 
     async def renditions(self, asset_id: str) -> list[Rendition]:
-        """The renditions of an asset: pictures first, the larger before the smaller. None for an asset unknown."""
+        """The renditions of an asset in the order of its outline. None for an asset unknown."""
         return (await self.renditions_of([asset_id]))[asset_id]
 
     async def renditions_of(self, asset_ids: Sequence[str]) -> dict[str, list[Rendition]]:
         """The renditions of several assets by asset id, in one query; a page of the list needs them."""
         found: dict[str, list[Rendition]] = {asset_id: [] for asset_id in asset_ids}
         query = select(*_RENDITION).where(renditions.c.asset_id.in_(asset_ids))
-        order = (renditions.c.kind.desc(), renditions.c.height.desc(), renditions.c.name)
-        for row in await self._read(query.order_by(*order)):
+        for row in await self._read(query.order_by(renditions.c.position)):
             found[row["asset_id"]].append(Rendition(**row))
         return found
 
+    async def set_init(self, asset_id: str, name: str, init: bytes, codecs: str) -> bytes:
+        """The init segment of a rendition: this one, or the one that was there before. Raises NotFound."""
+
+        async def change(connection: AsyncConnection) -> bytes:
+            await connection.execute(
+                update(renditions)
+                .where(_of(asset_id, name), renditions.c.init.is_(None))
+                .values(init=init, codecs=codecs)
+            )
+            found = await connection.execute(select(renditions.c.init).where(_of(asset_id, name)))
+            kept: bytes = only(found.mappings().all(), "rendition")["init"]
+            return kept
+
+        return await self._write(change)
+
+    async def init_of(self, asset_id: str, name: str) -> bytes | None:
+        """The init segment of a rendition; None until an encoder has said it. Raises NotFound."""
+        rows = await self._read(select(renditions.c.init).where(_of(asset_id, name)))
+        init: bytes | None = only(rows, "rendition")["init"]
+        return init
+
     async def rendition_layout(self, asset_id: str, name: str) -> bytes:
-        """The packed layout of a ready rendition's classic file. Raises NotFound for one that is not ready, too."""
-        query = select(renditions.c.layout).where(
-            renditions.c.asset_id == asset_id, renditions.c.name == name, renditions.c.layout.is_not(None)
-        )
+        """The packed layout of a ready rendition's classic file. Raises NotFound for one that has none (yet), too."""
+        query = select(renditions.c.layout).where(_of(asset_id, name), renditions.c.layout.is_not(None))
         layout: bytes = only(await self._read(query), "finished rendition")["layout"]
         return layout
 
-    async def clear_renditions(self, asset_id: str) -> None:
-        """Delete the renditions of an asset with their segments."""
-        await self._write(
-            lambda connection: connection.execute(delete(renditions).where(renditions.c.asset_id == asset_id))
-        )
+    async def add_segments(self, added: Sequence[Segment]) -> set[int]:
+        """Add segments of one rendition; the numbers that are new. Of twins the first stays, and the others are not added.
 
-    async def add_segments(self, added: Sequence[Segment], **changes: Unpack[RenditionChanges]) -> None:
-        """Add segments of one rendition and apply `changes` to it, all or nothing. Raises NotFound without it."""
+        All or nothing. Raises NotFound without the rendition.
+        """
         if not added:
-            return
+            return set()
         asset_id, name = added[0].asset_id, added[0].rendition
 
-        async def change(connection: AsyncConnection) -> None:
-            await _change_rendition(connection, asset_id, name, changes)
-            await connection.execute(insert(segments), [asdict(segment) for segment in added])
+        async def change(connection: AsyncConnection) -> set[int]:
+            # Locks the rendition, so that twins meet one after the other.
+            locked = await connection.execute(
+                update(renditions).where(_of(asset_id, name)).values(name=name).returning(renditions.c.name)
+            )
+            only(locked.mappings().all(), "rendition")
+            numbers = [one.number for one in added]
+            there = await connection.scalars(
+                select(segments.c.number).where(
+                    segments.c.asset_id == asset_id,
+                    segments.c.rendition == name,
+                    segments.c.number.in_(numbers),
+                )
+            )
+            fresh = {one.number: one for one in added}
+            for number in there:
+                del fresh[number]
+            if fresh:
+                await connection.execute(insert(segments), [asdict(one) for one in fresh.values()])
+                await connection.execute(
+                    update(renditions)
+                    .where(_of(asset_id, name))
+                    .values(made_segments=renditions.c.made_segments + len(fresh))
+                )
+                await connection.execute(
+                    update(renditions)
+                    .where(_of(asset_id, name), renditions.c.state == "queued")
+                    .values(state="encoding")
+                )
+            return set(fresh)
 
-        await self._write(change)
+        return await self._write(change)
 
     async def segments(self, asset_id: str, rendition: str) -> list[Segment]:
-        """The segments of a rendition by number, whole: to put them together. For a playlist see `durations`."""
+        """The segments of a rendition by number, whole: to put them together."""
         query = select(segments).where(segments.c.asset_id == asset_id, segments.c.rendition == rendition)
         return [Segment(**row) for row in await self._read(query.order_by(segments.c.number))]
 
-    async def durations(self, asset_id: str, rendition: str) -> list[tuple[int, int]]:
-        """Number and duration (ticks) of each segment of a rendition, by number: what a playlist needs."""
-        query = select(segments.c.number, segments.c.duration_ticks).where(
+    async def made(self, asset_id: str) -> dict[str, set[int]]:
+        """The numbers of the segments that are stored, by the names of their renditions."""
+        found: defaultdict[str, set[int]] = defaultdict(set)
+        query = select(segments.c.rendition, segments.c.number).where(segments.c.asset_id == asset_id)
+        for name, number in await self._rows(query):
+            found[name].add(number)
+        return dict(found)
+
+    async def sizes(self, asset_id: str, rendition: str) -> list[tuple[int, int, int]]:
+        """Number, size and `iframe_size` (bytes) of the stored segments of a rendition, by number."""
+        query = select(segments.c.number, segments.c.size, segments.c.iframe_size).where(
             segments.c.asset_id == asset_id, segments.c.rendition == rendition
         )
-        return [(number, ticks) for number, ticks in await self._rows(query.order_by(segments.c.number))]
-
-    async def segment_at(self, asset_id: str, rendition: str, ticks: int) -> int | None:
-        """The number of the segment that holds the time `ticks` of a rendition; None where none is made (yet)."""
-        query = (
-            select(segments.c.number, segments.c.begin_ticks + segments.c.duration_ticks)
-            .where(
-                segments.c.asset_id == asset_id,
-                segments.c.rendition == rendition,
-                segments.c.begin_ticks <= ticks,
-            )
-            .order_by(segments.c.begin_ticks.desc())
-            .limit(1)
-        )
-        for number, stop in await self._rows(query):
-            return int(number) if ticks < stop else None
-        return None
+        return [
+            (number, size, iframe)
+            for number, size, iframe in await self._rows(query.order_by(segments.c.number))
+        ]
 
     async def segment_of(self, asset_id: str, rendition: str, number: int) -> SegmentPlace:
-        """Where a segment lies, in one query: players ask for little else. Raises NotFound, also without the asset."""
-        query = select(renditions.c.kind, segments.c.blob, segments.c.start, segments.c.stop).where(
+        """Where a segment lies: players ask for little else. Raises NotFound, also without the asset."""
+        query = select(segments.c.blob, segments.c.digest, segments.c.size).where(
             segments.c.asset_id == asset_id,
             segments.c.rendition == rendition,
             segments.c.number == number,
-            renditions.c.asset_id == segments.c.asset_id,
-            renditions.c.name == segments.c.rendition,
         )
         return SegmentPlace(**only(await self._read(query), "segment"))
+
+    async def count_failure(
+        self, asset_id: str, names: Iterable[str], number: int, error: MediaServiceError
+    ) -> int:
+        """One more attempt at this segment of these renditions has failed; the most that any of them has had by now.
+
+        Raises NotFound when the asset was deleted.
+        """
+
+        async def change(connection: AsyncConnection) -> int:
+            most = 0
+            for name in names:
+                locked = await connection.execute(
+                    update(renditions)
+                    .where(_of(asset_id, name))
+                    .values(name=name)
+                    .returning(renditions.c.name)
+                )
+                only(locked.mappings().all(), "rendition")
+                key = (
+                    (failures.c.asset_id == asset_id)
+                    & (failures.c.rendition == name)
+                    & (failures.c.number == number)
+                )
+                said = {"code": error.code, "detail": error.detail or error.title}
+                counted = await connection.scalar(
+                    update(failures)
+                    .where(key)
+                    .values(attempts=failures.c.attempts + 1, **said)
+                    .returning(failures.c.attempts)
+                )
+                if counted is None:
+                    counted = 1
+                    await connection.execute(
+                        insert(failures).values(
+                            asset_id=asset_id, rendition=name, number=number, attempts=counted, **said
+                        )
+                    )
+                most = max(most, counted)
+            return most
+
+        return await self._write(change)
+
+    async def failures(self, asset_id: str) -> dict[tuple[str, int], Failure]:
+        """What failed, by rendition and segment, however often."""
+        rows = await self._read(select(failures).where(failures.c.asset_id == asset_id))
+        return {
+            (row["rendition"], row["number"]): Failure(
+                attempts=row["attempts"], code=row["code"], detail=row["detail"]
+            )
+            for row in rows
+        }
+
+    async def forget_failures(self, asset_id: str) -> None:
+        """What failed may be tried again."""
+        await self._write(
+            lambda connection: connection.execute(delete(failures).where(failures.c.asset_id == asset_id))
+        )
+
+
+def _of(asset_id: str, name: str) -> ColumnElement[bool]:
+    return (renditions.c.asset_id == asset_id) & (renditions.c.name == name)
 
 
 async def set_ready(connection: AsyncConnection, asset_id: str, name: str, layout: bytes) -> None:
     """Mark a rendition as finished. Raises NotFound."""
-    key = (renditions.c.asset_id == asset_id) & (renditions.c.name == name)
     changed = await connection.execute(
-        update(renditions).where(key).values(state="ready", layout=layout).returning(renditions.c.name)
+        update(renditions)
+        .where(_of(asset_id, name))
+        .values(state="ready", layout=layout)
+        .returning(renditions.c.name)
     )
     only(changed.mappings().all(), "rendition")
-
-
-async def _change_rendition(
-    connection: AsyncConnection, asset_id: str, name: str, changes: RenditionChanges
-) -> Rendition:
-    key = (renditions.c.asset_id == asset_id) & (renditions.c.name == name)
-    # Without changes the row is still locked and proved to be there.
-    changed = await connection.execute(
-        update(renditions).where(key).values(name=name, **changes).returning(*_RENDITION)
-    )
-    return Rendition(**only(changed.mappings().all(), "rendition"))
