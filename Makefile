@@ -29,12 +29,12 @@ torture: install-dev ## the long kill and load runs
 install: ## what `make run` needs: programs, .venv, browser libraries
 	@sh scripts/packages.sh run
 	@sh scripts/environment.sh run
-	@sh scripts/frontend.sh
+	@sh scripts/frontend.sh run
 
 install-dev: ## what `make test` needs on top
 	@sh scripts/packages.sh test
 	@sh scripts/environment.sh test
-	@sh scripts/frontend.sh
+	@sh scripts/frontend.sh test
 
 lock: install-dev ## re-make requirements*.txt from pyproject.toml (UPGRADE=1: newest versions)
 	sh scripts/lock.sh

@@ -1,12 +1,24 @@
 #!/bin/sh
 # Installs the browser libraries of package-lock.json and copies what the pages use to media_service/ui/vendor/,
 # so that every page works without internet. Node is needed for this step only, never by the running service.
+# Usage: scripts/frontend.sh run | test; test adds to node_modules/ what only the tests play with.
 set -eu
 cd "$(dirname "$0")/.."
 
 VENDOR=media_service/ui/vendor
+PURPOSE=${1:-run}
+case $PURPOSE in
+    run) STAMPS="$VENDOR/stamp" OMIT=--omit=dev ;;
+    test) STAMPS="$VENDOR/stamp node_modules/stamp" OMIT= ;;
+    *) echo "usage: $0 run | test" >&2; exit 2 ;;
+esac
 STAMP=$(cat package-lock.json scripts/frontend.sh | sha256sum | cut -d' ' -f1)
-[ "$(cat "$VENDOR/stamp" 2>/dev/null)" = "$STAMP" ] && exit 0
+done_before() {
+    for file in $STAMPS; do
+        [ "$(cat "$file" 2>/dev/null)" = "$STAMP" ] || return 1
+    done
+}
+done_before && exit 0
 
 # The machine's npm if it is one that knows lock files of version 3 and runs at all.
 machine_npm() {
@@ -32,9 +44,9 @@ carried_npm() {
 echo "Installing browser libraries from package-lock.json"
 # No package gets to run code of its own here (.npmrc says so too; one of them would phone home).
 if [ -z "${MEDIA_CARRIED_NPM:-}" ] && machine_npm; then
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    npm ci $OMIT --ignore-scripts --no-audit --no-fund --loglevel=error
 else
-    carried_npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    carried_npm ci $OMIT --ignore-scripts --no-audit --no-fund --loglevel=error
 fi
 
 rm -rf "$VENDOR"
@@ -49,4 +61,4 @@ done
 grep -v '^/\*# sourceMappingURL=.*\*/$' node_modules/swagger-ui-dist/swagger-ui.css >"$VENDOR/swagger-ui/swagger-ui.css"
 cp node_modules/swagger-ui-dist/favicon-32x32.png node_modules/swagger-ui-dist/LICENSE \
     node_modules/swagger-ui-dist/NOTICE "$VENDOR/swagger-ui/"
-echo "$STAMP" >"$VENDOR/stamp"
+for file in $STAMPS; do echo "$STAMP" >"$file"; done
