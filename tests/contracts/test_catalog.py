@@ -12,7 +12,7 @@ import pytest
 from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
-from media_service.store.records import Asset, AssetState, Rendition, Segment, SegmentPlace
+from media_service.store.records import Asset, AssetState, Failure, Rendition, Segment, SegmentPlace
 
 
 @pytest.fixture(params=["sqlite"])
@@ -39,17 +39,34 @@ def asset(
     )
 
 
-def segment(number: int, *, asset_id: str = "one", rendition: str = "720p") -> Segment:
+def rendition(
+    name: str = "720p", *, asset_id: str = "one", position: int = 0, packaged: bool = False
+) -> Rendition:
+    return Rendition(
+        asset_id=asset_id,
+        name=name,
+        position=position,
+        kind="audio" if name.startswith("audio") else "video",
+        state="ready" if packaged else "queued",
+        packaged=packaged,
+        codecs="avc1.64001f",
+        bandwidth=3_000_000_000,
+        average_bandwidth=2_000_000,
+        segments=12,
+    )
+
+
+def segment(number: int, *, asset_id: str = "one", rendition: str = "720p", digest: str = "d0") -> Segment:
     return Segment(
         asset_id=asset_id,
         rendition=rendition,
         number=number,
-        blob=f"{asset_id}/{rendition}.m4s",
-        start=number * (1 << 33),
-        stop=(number + 1) * (1 << 33),
-        payload_start=number * (1 << 33) + 200,
-        begin_ticks=number * 180_000,
-        duration_ticks=180_000,
+        blob=f"{asset_id}/segments/{rendition}/{number}-{digest}",
+        digest=digest,
+        size=1 << 33,
+        payload_start=200,
+        iframe_size=60_000,
+        begin_ticks=number * 180_000 << 20,
         samples=bytes([number % 256]) * 3,
     )
 
@@ -101,30 +118,39 @@ async def test_changes_at_once_are_all_counted(catalog: Catalog) -> None:
 
 async def test_what_is_gone_cannot_be_changed(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
-    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
+    await catalog.put_renditions("one", [rendition()])
     await catalog.delete_asset("one")
     with pytest.raises(errors.NotFound):
         await catalog.update_asset("one", state="ready")
     with pytest.raises(errors.NotFound):
         await catalog.delete_asset("one")
     with pytest.raises(errors.NotFound):
-        await catalog.put_rendition(Rendition(asset_id="one", name="audio", kind="audio"))
+        await catalog.put_renditions("one", [rendition()])
     with pytest.raises(errors.NotFound):
         await catalog.update_rendition("one", "720p", state="ready")
     with pytest.raises(errors.NotFound):
         await catalog.add_segments([segment(0)])
+    with pytest.raises(errors.NotFound):
+        await catalog.set_init("one", "720p", b"init", "avc1")
+    with pytest.raises(errors.NotFound):
+        await catalog.init_of("one", "720p")
+    with pytest.raises(errors.NotFound):
+        await catalog.count_failure("one", ["720p"], 0, errors.TranscodeFailed())
 
 
 async def test_deleting_an_asset_takes_all_that_is_its_own(catalog: Catalog) -> None:
     for name in ("one", "two"):
         await catalog.add_asset(asset(name))
-        await catalog.put_rendition(Rendition(asset_id=name, name="720p", kind="video"))
+        await catalog.put_renditions(name, [rendition(asset_id=name)])
         await catalog.add_segments([segment(0, asset_id=name)])
+        await catalog.count_failure(name, ["720p"], 1, errors.TranscodeFailed())
     await catalog.delete_asset("one")
     assert await catalog.renditions("one") == []
     assert await catalog.segments("one", "720p") == []
+    assert await catalog.failures("one") == {}
     assert len(await catalog.renditions("two")) == 1
     assert len(await catalog.segments("two", "720p")) == 1
+    assert len(await catalog.failures("two")) == 1
 
 
 async def test_pages_are_newest_first_and_complete(catalog: Catalog) -> None:
@@ -204,79 +230,71 @@ async def test_the_unfinished_come_oldest_first(catalog: Catalog) -> None:
 
 async def test_a_rendition_comes_back_changes_and_is_replaced(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
-    full = Rendition(
-        asset_id="one",
-        name="720p",
-        kind="video",
-        state="encoding",
+    full = msgspec.structs.replace(
+        rendition(),
         width=1280,
         height=720,
-        codecs="avc1.64001f",
+        frame_rate=30_000 / 1001,
+        channels=6,
+        language="de",
+        label="Deutsch (5.1)",
         init=b"\0ftyp",
-        timescale=90_000,
-        blob="one/720p.m4s",
-        bandwidth=3_000_000_000,
-        average_bandwidth=2_000_000,
-        encoded_seconds=12.25,
     )
-    await catalog.put_rendition(full)
+    await catalog.put_renditions("one", [full])
     assert await catalog.renditions("one") == [full]
     await catalog.add_segments([segment(0)])
-    changed = await catalog.update_rendition("one", "720p", state="ready", bandwidth=None)
-    assert changed == msgspec.structs.replace(full, state="ready", bandwidth=None)
-    await catalog.put_rendition(full)
+    changed = await catalog.update_rendition("one", "720p", state="failed", bandwidth=7)
+    assert changed == msgspec.structs.replace(full, state="failed", bandwidth=7, made_segments=1)
+    await catalog.put_renditions("one", [full])
     assert await catalog.renditions("one") == [full]
-    assert len(await catalog.segments("one", "720p")) == 1
+    assert await catalog.segments("one", "720p") == []
 
 
-async def test_renditions_come_pictures_first_and_of_many_assets_at_once(catalog: Catalog) -> None:
+async def test_renditions_come_in_the_order_of_the_outline_and_of_many_assets_at_once(
+    catalog: Catalog,
+) -> None:
     for name in ("one", "two", "three"):
         await catalog.add_asset(asset(name))
-    for rendition, height in (("audio", None), ("480p", 480), ("1080p", 1080)):
-        await catalog.put_rendition(
-            Rendition(
-                asset_id="one",
-                name=rendition,
-                kind="audio" if height is None else "video",
-                height=height,
-            )
-        )
-    await catalog.put_rendition(Rendition(asset_id="two", name="audio", kind="audio"))
+    outlined = [rendition(name, position=at) for at, name in enumerate(("source", "1080p", "480p", "audio"))]
+    await catalog.put_renditions("one", outlined[::-1])
+    await catalog.put_renditions("two", [rendition("audio", asset_id="two")])
+    await catalog.put_renditions("three", [])
     found = await catalog.renditions_of(["one", "two", "three"])
     assert {key: [each.name for each in value] for key, value in found.items()} == {
-        "one": ["1080p", "480p", "audio"],
+        "one": ["source", "1080p", "480p", "audio"],
         "two": ["audio"],
         "three": [],
     }
     assert await catalog.renditions_of([]) == {}
 
 
-async def test_clearing_renditions_takes_their_segments(catalog: Catalog) -> None:
+async def test_the_first_init_segment_stays(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
-    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
-    await catalog.add_segments([segment(number) for number in range(3)])
-    await catalog.clear_renditions("one")
-    assert await catalog.renditions("one") == []
-    assert await catalog.segments("one", "720p") == []
-    await catalog.clear_renditions("one")
-    await catalog.clear_renditions("absent")
+    await catalog.put_renditions("one", [rendition()])
+    assert await catalog.init_of("one", "720p") is None
+    assert await catalog.set_init("one", "720p", b"first", "avc1.640020") == b"first"
+    assert await catalog.set_init("one", "720p", b"second", "avc1.640028") == b"first"
+    assert await catalog.init_of("one", "720p") == b"first"
+    [found] = await catalog.renditions("one")
+    assert (found.init, found.codecs) == (b"first", "avc1.640020")
 
 
 async def test_segments_come_by_number_and_one_by_one(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
-    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
-    await catalog.add_segments([])
-    await catalog.add_segments([segment(2), segment(10), segment(0)], encoded_seconds=6.0)
-    await catalog.add_segments([segment(1)], encoded_seconds=8.0, bandwidth=900)
+    await catalog.put_renditions("one", [rendition(), rendition("audio", position=1)])
+    assert await catalog.add_segments([]) == set()
+    assert await catalog.add_segments([segment(2), segment(10), segment(0)]) == {0, 2, 10}
+    assert await catalog.add_segments([segment(1)]) == {1}
+    assert await catalog.add_segments([segment(7, rendition="audio")]) == {7}
     assert await catalog.segments("one", "720p") == [segment(number) for number in (0, 1, 2, 10)]
-    assert await catalog.durations("one", "720p") == [(number, 180_000) for number in (0, 1, 2, 10)]
+    assert await catalog.sizes("one", "720p") == [(number, 1 << 33, 60_000) for number in (0, 1, 2, 10)]
+    assert await catalog.made("one") == {"720p": {0, 1, 2, 10}, "audio": {7}}
+    assert await catalog.made("absent") == {}
     assert await catalog.segment_of("one", "720p", 10) == SegmentPlace(
-        kind="video", blob="one/720p.m4s", start=10 << 33, stop=11 << 33
+        blob="one/segments/720p/10-d0", digest="d0", size=1 << 33
     )
-    assert await catalog.segments("one", "audio") == []
-    assert await catalog.durations("one", "audio") == []
-    [rendition] = await catalog.renditions("one")
-    assert (rendition.encoded_seconds, rendition.bandwidth) == (8.0, 900)
+    counted = [(one.state, one.made_segments) for one in await catalog.renditions("one")]
+    assert counted == [("encoding", 4), ("encoding", 1)]
     for asset_id, name, number in (("two", "720p", 0), ("one", "audio", 0), ("one", "720p", 3)):
         with pytest.raises(errors.NotFound):
             await catalog.segment_of(asset_id, name, number)
@@ -285,44 +303,64 @@ async def test_segments_come_by_number_and_one_by_one(catalog: Catalog) -> None:
             await catalog.segment_of("one", "720p", number)
 
 
-async def test_segments_are_added_all_or_none(catalog: Catalog) -> None:
+async def test_of_twins_the_first_stays(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
-    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
-    await catalog.add_segments([segment(1)], encoded_seconds=2.0)
-    with pytest.raises(Exception, match="UNIQUE"):
-        await catalog.add_segments([segment(0), segment(1)], encoded_seconds=4.0)
-    assert await catalog.segments("one", "720p") == [segment(1)]
-    assert (await catalog.renditions("one"))[0].encoded_seconds == 2.0
+    await catalog.put_renditions("one", [rendition()])
+    await catalog.add_segments([segment(1)])
+    assert await catalog.add_segments([segment(0, digest="d1"), segment(1, digest="d1")]) == {0}
+    assert await catalog.segments("one", "720p") == [segment(0, digest="d1"), segment(1)]
+    assert (await catalog.renditions("one"))[0].made_segments == 2
+
+
+async def test_of_many_that_make_a_segment_at_once_exactly_one_is_kept(catalog: Catalog) -> None:
+    await catalog.add_asset(asset())
+    await catalog.put_renditions("one", [rendition()])
+    makers = [[segment(number, digest=f"d{maker}") for number in range(4)] for maker in range(8)]
+    kept = await asyncio.gather(*(catalog.add_segments(made) for made in makers))
+    assert sorted(number for numbers in kept for number in numbers) == [0, 1, 2, 3]
+    assert (await catalog.renditions("one"))[0].made_segments == 4
+
+
+async def test_failures_are_counted_by_segment_and_forgotten_on_request(catalog: Catalog) -> None:
+    await catalog.add_asset(asset())
+    await catalog.put_renditions("one", [rendition(), rendition("480p", position=1)])
+    first, second = errors.TranscodeFailed("It broke."), errors.TranscodeStalled("It stood still.")
+    assert await catalog.count_failure("one", ["720p"], 3, first) == 1
+    assert await catalog.count_failure("one", ["720p", "480p"], 3, second) == 2
+    assert await catalog.count_failure("one", ["720p"], 4, first) == 1
+    assert await catalog.failures("one") == {
+        ("720p", 3): Failure(attempts=2, code=second.code, detail="It stood still."),
+        ("480p", 3): Failure(attempts=1, code=second.code, detail="It stood still."),
+        ("720p", 4): Failure(attempts=1, code=first.code, detail="It broke."),
+    }
+    await catalog.forget_failures("one")
+    assert await catalog.failures("one") == {}
 
 
 async def test_finishing_makes_the_renditions_and_the_asset_ready_at_once(catalog: Catalog) -> None:
     await catalog.add_asset(asset(state="playable"))
-    for name in ("720p", "audio"):
-        await catalog.put_rendition(
-            Rendition(asset_id="one", name=name, kind="audio" if name == "audio" else "video")
-        )
+    outlined = [rendition("source", packaged=True), rendition(position=1), rendition("audio", position=2)]
+    await catalog.put_renditions("one", outlined)
     with pytest.raises(errors.NotFound):
         await catalog.rendition_layout("one", "720p")
     finished = await catalog.finish("one", {"720p": b"\x01", "audio": b"\x02"})
     assert (finished.state, finished.version) == ("ready", 2)
     assert await catalog.asset("one") == finished
-    assert [one.state for one in await catalog.renditions("one")] == ["ready", "ready"]
+    assert [one.state for one in await catalog.renditions("one")] == ["ready", "ready", "ready"]
     assert await catalog.rendition_layout("one", "720p") == b"\x01"
     assert await catalog.rendition_layout("one", "audio") == b"\x02"
-    # Made again, it is without its file until it is finished again.
-    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
     with pytest.raises(errors.NotFound):
-        await catalog.rendition_layout("one", "720p")
+        await catalog.rendition_layout("one", "source")
 
 
 async def test_finishing_what_lacks_a_rendition_changes_nothing(catalog: Catalog) -> None:
     await catalog.add_asset(asset(state="playable"))
-    await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video", state="encoding"))
+    await catalog.put_renditions("one", [rendition()])
     for asset_id, layouts in (("one", {"720p": b"\x01", "audio": b"\x02"}), ("absent", {})):
         with pytest.raises(errors.NotFound):
             await catalog.finish(asset_id, layouts)
     assert await catalog.asset("one") == asset(state="playable")
-    assert [one.state for one in await catalog.renditions("one")] == ["encoding"]
+    assert [one.state for one in await catalog.renditions("one")] == ["queued"]
 
 
 async def test_attempts_are_counted_before_they_begin_and_no_client_sees_it(catalog: Catalog) -> None:

@@ -21,8 +21,7 @@ from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.database import Database
 from media_service.store.engine import open_engine, sqlite_url
-from media_service.store.records import Rendition
-from tests.contracts.test_catalog import asset, segment
+from tests.contracts.test_catalog import asset, rendition, segment
 
 
 def test_nothing_is_left_open(tmp_path: Path) -> None:
@@ -78,10 +77,10 @@ async def test_another_process_that_writes_is_waited_for(tmp_path: Path) -> None
 async def test_readers_and_writers_at_once_are_never_locked_out(tmp_path: Path) -> None:
     async with open_catalog(sqlite_url(tmp_path / "c.sqlite3")) as catalog:
         await catalog.add_asset(asset())
-        await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
+        await catalog.put_renditions("one", [rendition()])
 
         async def write(number: int) -> None:
-            await catalog.add_segments([segment(number)], encoded_seconds=float(number))
+            await catalog.add_segments([segment(number)])
             await catalog.update_asset("one", height=number)
 
         async def read() -> None:
@@ -139,15 +138,15 @@ async def test_a_full_disk_is_storage_full_and_changes_nothing(tmp_path: Path) -
     async with open_engine(sqlite_url(path)) as engine:
         catalog = Catalog(Database(engine))
         await catalog.add_asset(asset())
-        await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
+        await catalog.put_renditions("one", [rendition()])
         await engine.dispose()
         async with engine.connect() as connection:  # the one connection in the pool: writes get it again
             await connection.execute(text("PRAGMA max_page_count=30"))
         large = [structs.replace(segment(number), samples=bytes(4096)) for number in range(50)]
         with pytest.raises(errors.StorageFull):
-            await catalog.add_segments(large, encoded_seconds=1.0)
+            await catalog.add_segments(large)
         assert await catalog.segments("one", "720p") == []
-        assert (await catalog.renditions("one"))[0].encoded_seconds == 0.0
+        assert (await catalog.renditions("one"))[0].made_segments == 0
         await catalog.add_segments([segment(0)])
 
 

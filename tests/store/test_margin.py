@@ -14,8 +14,7 @@ from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.local_writer import MEASURE_EVERY_BYTES, LocalBlobWriter
-from media_service.store.records import Rendition
-from tests.contracts.test_catalog import asset, segment
+from tests.contracts.test_catalog import asset, rendition, segment
 
 MIB = 1 << 20
 
@@ -43,7 +42,7 @@ async def test_blobs_of_unknown_length_leave_the_catalog_its_room(small_disk: Pa
     blobs = LocalBlobs(small_disk / "blobs")
     async with open_catalog(sqlite_url(small_disk / "catalog.sqlite3")) as catalog:
         await catalog.add_asset(asset())
-        await catalog.put_rendition(Rendition(asset_id="one", name="720p", kind="video"))
+        await catalog.put_renditions("one", [rendition()])
         await catalog.add_segments([segment(number) for number in range(2000)])
         writers = [await blobs.create(f"one/{number}") for number in range(3)]
         for writer in writers:
