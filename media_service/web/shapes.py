@@ -20,16 +20,26 @@ class ErrorJson(msgspec.Struct, frozen=True):
 
 
 class RenditionJson(msgspec.Struct, frozen=True):
-    """One encoding and how far it is."""
+    """One rendition and how far it is. All its segments can be asked for; those that are made come at once.
+
+    `packaged`: cut out of the original, so all is there from the start. Sizes in pixels, rates in bits/s and frames/s.
+    """
 
     name: str
     kind: str
     state: str
+    packaged: bool
     width: int | None
     height: int | None
-    codecs: str | None
-    bandwidth: int | None
-    encoded_seconds: float
+    frame_rate: float | None
+    channels: int | None
+    language: str | None  # BCP 47, or what the source says
+    label: str | None  # for people, of a sound
+    codecs: str
+    bandwidth: int  # the peak
+    average_bandwidth: int
+    segments: int
+    made_segments: int
 
 
 class OriginalJson(msgspec.Struct, frozen=True):
@@ -40,12 +50,29 @@ class OriginalJson(msgspec.Struct, frozen=True):
     codecs: str
 
 
+class SubtitleJson(msgspec.Struct, frozen=True):
+    """A subtitle track of the upload. Text is there as WebVTT at `url`; images (`convertible` is false) are not."""
+
+    number: int
+    language: str | None
+    label: str
+    forced: bool
+    convertible: bool
+    url: str | None
+
+
 class PlaybackJson(msgspec.Struct, frozen=True):
-    """Where to play it; null for what does not exist (yet)."""
+    """Where to play it; null for what does not exist (yet).
+
+    `hls` and `dash` are there as soon as the asset is playable, and reach the film's end from then on. `mp4` is one file
+    that every player decodes, once all of it is made.
+    """
 
     original: OriginalJson | None
     hls: str | None
+    dash: str | None
     mp4: str | None
+    subtitles: list[SubtitleJson]
     poster: str | None
     watch: str
 
@@ -99,19 +126,7 @@ def asset_json(asset: Asset, renditions: Sequence[Rendition]) -> AssetJson:
         updated_at=_instant(asset.updated_at),
         facts=msgspec.json.decode(asset.facts, type=Facts) if asset.facts else None,
         seekability=msgspec.json.decode(asset.seekability, type=Seekability) if asset.seekability else None,
-        renditions=[
-            RenditionJson(
-                name=one.name,
-                kind=one.kind,
-                state=one.state,
-                width=one.width,
-                height=one.height,
-                codecs=one.codecs,
-                bandwidth=one.bandwidth,
-                encoded_seconds=round(one.encoded_seconds, 3),
-            )
-            for one in renditions
-        ],
+        renditions=[_rendition(one) for one in renditions],
     )
 
 
@@ -132,35 +147,67 @@ def public_asset_json(asset: Asset, renditions: Sequence[Rendition]) -> PublicAs
     )
 
 
+def _rendition(one: Rendition) -> RenditionJson:
+    return RenditionJson(
+        name=one.name,
+        kind=one.kind,
+        state=one.state,
+        packaged=one.packaged,
+        width=one.width,
+        height=one.height,
+        frame_rate=None if one.frame_rate is None else round(one.frame_rate, 3),
+        channels=one.channels,
+        language=one.language,
+        label=one.label,
+        codecs=one.codecs,
+        bandwidth=one.bandwidth,
+        average_bandwidth=one.average_bandwidth,
+        segments=one.segments,
+        made_segments=one.segments if one.packaged else one.made_segments,
+    )
+
+
 def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
     base = f"/media/{asset.id}"
     original = None
     # An original that no browser seeks in can still be fetched at its address; it is not offered for playing.
     if asset.original_layout is not None and asset.codecs is not None:
         original = OriginalJson(f"{base}/original.{asset.extension}", asset.media_type, asset.codecs)
-    has_segments = bool(renditions) and all(
-        one.init is not None and one.encoded_seconds > 0 for one in renditions
-    )
-    main = next((one for one in renditions if one.kind == "video"), next(iter(renditions), None))
-    mp4 = None
-    if main is not None and main.state == "ready":
-        mp4 = f"{base}/audio.m4a" if main.kind == "audio" else f"{base}/{main.name}.mp4"
+    plays = asset.state in {"playable", "ready"} and bool(renditions)
+    mp4 = _whole_file(renditions) if plays else None
     return PlaybackJson(
         original=original,
-        hls=f"{base}/hls/master.m3u8" if has_segments else None,
-        mp4=mp4,
+        hls=f"{base}/hls/master.m3u8" if plays else None,
+        dash=f"{base}/dash/manifest.mpd" if plays else None,
+        mp4=None if mp4 is None else f"{base}/{mp4}",
+        subtitles=[],
         poster=f"{base}/poster.jpg" if asset.has_poster else None,
         watch=f"/watch/{asset.id}",
     )
 
 
+def _whole_file(renditions: Sequence[Rendition]) -> str | None:
+    """The name of the best classic MP4 that every player decodes; None while there is none."""
+    pictures = [one for one in renditions if one.kind == "video"]
+    sounds = [one for one in renditions if one.kind == "audio"][:1]
+    if any(one.state != "ready" for one in sounds):
+        return None
+    if not pictures:
+        return f"{sounds[0].name}.m4a" if sounds else None
+    decoded_everywhere = (one for one in pictures if one.state == "ready" and one.codecs.startswith("avc1."))
+    best = next(decoded_everywhere, None)
+    return None if best is None else f"{best.name}.mp4"
+
+
 def _progress(asset: Asset, renditions: Sequence[Rendition]) -> float | None:
-    """How much of the film every rendition has, 0 to 1."""
+    """How much of what has to be encoded is stored, 0 to 1."""
     if asset.state == "ready":
         return 1.0
-    if not renditions or not asset.duration_seconds or asset.state == "failed":
+    if not renditions or asset.state == "failed":
         return None
-    return round(min(1.0, min(one.encoded_seconds for one in renditions) / asset.duration_seconds), 4)
+    encoded = [one for one in renditions if not one.packaged]
+    wanted = sum(one.segments for one in encoded)
+    return round(sum(one.made_segments for one in encoded) / wanted, 4) if wanted else 1.0
 
 
 def _frame_seconds(asset: Asset) -> float | None:
