@@ -8,7 +8,7 @@ import msgspec
 
 from media_service import errors
 from media_service.ffmpeg.fence import Limits
-from media_service.timeline.facts import AudioFacts, Facts, VideoFacts
+from media_service.timeline.facts import AudioFacts, Facts, SubtitleFacts, VideoFacts
 
 LONGEST_NAME = 64  # characters of a codec, profile or language name that are kept
 MAX_SIDE = 65_535  # pixels; no codec goes further
@@ -32,6 +32,7 @@ class Stream(msgspec.Struct):
     codec_name: str | None = None
     codec_tag_string: str = ""
     profile: str | None = None
+    level: int | None = None
     width: int = 0
     height: int = 0
     sample_aspect_ratio: str | None = None
@@ -105,7 +106,7 @@ def facts_of(report: Report, decoders: Collection[str], limits: Limits, containe
         start_seconds=_seconds(report.format.start_time) or 0.0,
         video=None if video is None else _video(video, limits),
         audio=tuple(_audio(stream, decoders) for stream in report.streams if stream.codec_type == "audio"),
-        subtitles=tuple(_name(stream) for stream in report.streams if stream.codec_type == "subtitle"),
+        subtitles=tuple(_subtitle(stream) for stream in report.streams if stream.codec_type == "subtitle"),
     )
     if facts.video is None and facts.main_audio is None:
         raise errors.NotMedia("The file has neither a picture nor a sound that can be decoded here.")
@@ -141,6 +142,7 @@ def _video(stream: Stream, limits: Limits) -> VideoFacts:
         index=stream.index,
         codec=_name(stream),
         profile=_short(stream.profile),
+        level=stream.level if stream.level is not None and stream.level > 0 else None,
         width=stream.width,
         height=stream.height,
         sample_aspect=_aspect(stream),
@@ -168,7 +170,9 @@ def _audio(stream: Stream, decoders: Collection[str]) -> AudioFacts:
         profile=_short(stream.profile),
         channels=stream.channels,
         sample_rate=rate,
-        language=_short(stream.tags.get("language")),
+        language=_tag(stream, "language"),
+        title=_tag(stream, "title"),
+        default=_is(stream, "default"),
         # Without a rate or channels its decoder could not even be opened by ffprobe.
         decodable=stream.codec_name in decoders
         and 0 < stream.channels <= MAX_CHANNELS
@@ -177,6 +181,17 @@ def _audio(stream: Stream, decoders: Collection[str]) -> AudioFacts:
         start_ticks=stream.start_pts,
         start_seconds=_seconds(stream.start_time),
         duration_seconds=_seconds(stream.duration),
+    )
+
+
+def _subtitle(stream: Stream) -> SubtitleFacts:
+    return SubtitleFacts(
+        index=stream.index,
+        codec=_name(stream),
+        language=_tag(stream, "language"),
+        title=_tag(stream, "title"),
+        forced=_is(stream, "forced"),
+        default=_is(stream, "default"),
     )
 
 
@@ -233,6 +248,16 @@ def _name(stream: Stream) -> str:
 
 def _short(text: str | None) -> str | None:
     return None if text is None else text[:LONGEST_NAME]
+
+
+def _tag(stream: Stream, name: str) -> str | None:
+    """A tag of the track. Containers spell the names in capitals or not; an empty one says nothing."""
+    found = (text for key, text in stream.tags.items() if key.lower() == name)
+    return _short(next(found, "").strip() or None)
+
+
+def _is(stream: Stream, disposition: str) -> bool:
+    return bool(stream.disposition.get(disposition))
 
 
 def _colour(text: str | None) -> str | None:

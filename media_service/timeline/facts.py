@@ -19,6 +19,7 @@ class VideoFacts(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     codec: str
     profile: str | None = None
+    level: int | None = None  # as the codec counts: 41 is H.264's 4.1
     width: int  # as coded, before rotation and aspect
     height: int
     sample_aspect: tuple[int, int] = (1, 1)
@@ -61,12 +62,25 @@ class AudioFacts(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     channels: int
     sample_rate: int  # Hz
-    language: str | None = None
+    language: str | None = None  # as the container has it
+    title: str | None = None
+    default: bool = False  # the container would have it played before others
     decodable: bool = True
     time_base: tuple[int, int] | None = None  # seconds in one tick of the source, as a fraction
     start_ticks: int | None = None
     start_seconds: float | None = None
     duration_seconds: float | None = None
+
+
+class SubtitleFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One track of subtitles, of text or of images."""
+
+    index: int
+    codec: str
+    language: str | None = None  # as the container has it
+    title: str | None = None
+    forced: bool = False  # only what must be read even by those who understand the sound
+    default: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +93,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     start_seconds: float = 0.0  # of the earliest track; MPEG-TS may start at 59857 s
     video: VideoFacts | None = None
     audio: tuple[AudioFacts, ...] = ()
-    subtitles: tuple[str, ...] = ()  # codecs of the text and image subtitle tracks
+    subtitles: tuple[SubtitleFacts, ...] = ()
     packets: Packets = Packets()  # empty until the asset is indexed
 
     @property
@@ -97,5 +111,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def main_audio(self) -> AudioFacts | None:
-        """The first audio track that can be decoded."""
-        return next((track for track in self.audio if track.decodable), None)
+        """The audio track that the container would have played, of those that can be decoded; else the first of these."""
+        return max(
+            (track for track in self.audio if track.decodable), key=lambda track: track.default, default=None
+        )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.timeline.facts import AudioFacts, Facts, VideoFacts
+from media_service.timeline.facts import AudioFacts, Facts, SubtitleFacts, VideoFacts
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,13 @@ def test_the_main_sound_is_the_first_that_can_be_decoded() -> None:
     assert Facts(container="mov").main_audio is None
 
 
+def test_the_main_sound_is_the_one_that_the_container_would_have_played() -> None:
+    first = AudioFacts(index=1, codec="aac", channels=2, sample_rate=48000)
+    wanted = AudioFacts(index=2, codec="aac", channels=2, sample_rate=48000, default=True)
+    lost = AudioFacts(index=3, codec="ac-4", channels=2, sample_rate=48000, default=True, decodable=False)
+    assert Facts(container="mov", audio=(lost, first, wanted, wanted)).main_audio == wanted
+
+
 def test_facts_survive_the_catalog() -> None:
     facts = Facts(
         container="matroska,webm",
@@ -70,6 +77,6 @@ def test_facts_survive_the_catalog() -> None:
             index=1, codec="vp9", width=16, height=9, sample_aspect=(4, 3), frame_rate=(30000, 1001)
         ),
         audio=(AudioFacts(index=0, codec="opus", channels=2, sample_rate=48000, language="deu"),),
-        subtitles=("subrip",),
+        subtitles=(SubtitleFacts(index=2, codec="subrip", title="Signs", forced=True),),
     )
     assert msgspec.json.decode(msgspec.json.encode(facts), type=Facts) == facts
