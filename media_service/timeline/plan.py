@@ -126,12 +126,16 @@ def grid(
 ) -> tuple[int, ...]:
     """Boundaries from `start` to `stop`: the first frame at or after each multiple of `target` behind `start`.
 
+    A multiple is left out where that would be a sliver: after a frame that was shown for long, the next one follows soon.
     `first` is the time of the first frame where that is later than `start`: what comes before it is no segment.
     """
     boundaries = [start]
     last = start if first is None else max(start, first)
     while True:
-        ticks = at_or_after(start + ((last - start) // target + 1) * target)
+        multiple = start + ((last - start) // target + 1) * target
+        ticks = at_or_after(multiple)
+        if ticks is not None and (ticks - last) * LEAST_SHARE < target:
+            ticks = at_or_after(multiple + target)
         if ticks is None or ticks >= stop:
             return _closed(boundaries, stop, target)
         boundaries.append(ticks)
@@ -181,9 +185,8 @@ def _followed(
         ticks = at_or_after(time)
         if ticks is None or ticks >= stop:
             break
-        beyond = time >= inner[-1]
-        if beyond and (stop - ticks) * LEAST_SHARE < target:
-            break  # the sound is a little longer than the picture: no segment for that
+        if (stop - ticks) * LEAST_SHARE < target:
+            break  # the sound is a little longer than the picture, or than this boundary: no segment for that
         if ticks > max(boundaries[-1], first):
             boundaries.append(ticks)
     return (*boundaries, max(stop, boundaries[-1] + 1))

@@ -89,6 +89,11 @@ def test_variable_frame_rate_gives_one_boundary_for_all_multiples_inside_a_long_
     assert made.boundaries == (0, 4100, 17_000, 20_100, 24_000)
 
 
+def test_a_frame_right_after_a_long_one_is_no_boundary_of_its_own() -> None:
+    made = plan(stored_track(track([0, 7999, 8000, 12_000], sync=[0], stop=16_000)))
+    assert made.boundaries == (0, 7999, 12_000, 16_000)
+
+
 def test_b_frames_are_cut_by_presentation_and_not_by_decoding_order() -> None:
     shown = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8]
     made = plan(stored_track(track([time * 2000 for time in shown], sync=[0], stop=20_000)))
@@ -170,8 +175,8 @@ def test_sound_that_outlasts_the_picture_is_cut_further_but_not_for_a_sliver() -
 
 def test_sound_that_ends_early_or_begins_late_has_no_empty_segments() -> None:
     made = plan(stored_track(film(40, 50)))
-    short = audio_boundaries(made, stored_track(sound(Fraction(9))))
-    assert short.count == 3
+    assert audio_boundaries(made, stored_track(sound(Fraction(10)))).count == 3
+    assert audio_boundaries(made, stored_track(sound(Fraction(9)))).count == 2
     late = stored_track(sound(Fraction(10), start=480_000))
     heard = audio_boundaries(made, late)
     assert (heard.boundaries[0], heard.boundaries[-1]) == (0, late.stop)
@@ -201,7 +206,8 @@ def test_cuts_at_keyframes_are_at_keyframes_and_neither_too_near_nor_too_far(
     durations = [b - a for a, b in pairwise(boundaries)]
     assert all(2 * duration >= target for duration in durations[:-1])
     assert durations[-1] * LEAST_SHARE >= target or len(durations) == 1
-    assert max(durations) <= target / 2 + gap + target / LEAST_SHARE + 1
+    # The keyframe after the target is chosen where none lies in the half before it, or where it is the nearer of two.
+    assert max(durations) <= max(target / 2 + gap, target + gap / 2) + target / LEAST_SHARE + 1
 
 
 @given(steps=gaps, first=st.integers(0, 9000), last=st.integers(1, 9000), target=st.integers(1, 7000))
@@ -219,6 +225,7 @@ def test_every_segment_of_a_grid_has_a_frame_and_begins_with_one(
     assert set(boundaries[1:-1]) <= set(times)
     for start, end in pairwise(boundaries):
         assert any(start <= time < end for time in times)
+    assert all((b - a) * LEAST_SHARE >= target for a, b in pairwise(boundaries[:-1]))
     for boundary in boundaries[1:-1]:
         multiple = boundary // target * target
         assert at_or_after(multiple) == boundary
