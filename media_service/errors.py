@@ -215,6 +215,21 @@ class TranscodeCrashed(TranscodeFailed):
     title = "The conversion took the service down"
 
 
+class RunDiffers(TranscodeFailed):
+    """A run's init segment is not that of the runs before it: players that have the one cannot decode the other."""
+
+    code = "run_differs"
+    title = "The conversion came out otherwise than before"
+
+
+class SegmentFailed(MediaServiceError):
+    """A segment that could not be made, however often it was tried. 404, not 5xx: asking again does not help."""
+
+    code = "segment_failed"
+    status = 404
+    title = "This part of the film could not be converted"
+
+
 class ConverterKilled(MediaServiceError):
     """Something outside killed ffmpeg or ffprobe: the kernel, mostly, for want of memory. No fault of the film."""
 
