@@ -57,6 +57,7 @@ class Process:
         self.returncode: int | None = None  # negative: the signal that ended it
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._started = self._alive_at = self._loop.time()
+        self._paused_at: float | None = None
         self._pidfd = pidfd
         self._loop.add_reader(self._pidfd, self._reap)
         self._drains = [Drain(stderr, self._said)]
@@ -78,9 +79,32 @@ class Process:
 
     def kill(self) -> None:
         """End it and all its children now (SIGKILL to the process group). May be called at any time."""
-        if self.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it and its children stand still (SIGSTOP to the process group) until `resume`; no watchdog counts that time.
+
+        Whoever pauses it resumes or kills it: by itself it never ends any more.
+        """
+        if self._paused_at is None and self._signal(signal.SIGSTOP):
+            self._paused_at = self._loop.time()
+
+    def resume(self) -> None:
+        """Let it go on where it was paused."""
+        if self._paused_at is not None and self._signal(signal.SIGCONT):
+            paused = self._loop.time() - self._paused_at
+            self._paused_at = None
+            self._started += paused
+            self._alive_at += paused
+
+    def _signal(self, number: signal.Signals) -> bool:
+        """Whether it was still there to be told."""
+        if self.returncode is not None:
+            return False
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, number)
+            return True
+        return False
 
     async def wait(self) -> int:
         """Its exit status, once it has ended by itself or otherwise; negative: a signal's number."""
@@ -138,7 +162,7 @@ class Process:
     # --- the watchdogs ---------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        now = self._loop.time()
+        now = self._loop.time() if self._paused_at is None else self._paused_at
         if any(not (pipe.ended or pipe.waiting) for pipe in self._outputs):
             self._alive_at = now  # it is we who are slow: its output waits for a reader
         if now - self._started > self._limits.wall_seconds:

@@ -228,6 +228,55 @@ def test_a_stopped_child_is_stalled_and_killed(loop: str) -> None:
 
 
 @on_both_loops
+def test_a_paused_child_stands_still_and_no_watchdog_counts_that(loop: str) -> None:
+    limits = Limits(stall_seconds=0.6, wall_seconds=3.0)
+
+    async def story() -> tuple[str, bytes]:
+        with Pipe() as out:
+            argv = ["sh", "-c", "sleep 0.3; echo done"]
+            async with start(argv, limits=limits, stdout=out) as process:
+                process.pause()
+                process.pause()
+                await asyncio.sleep(3.5)  # longer than it may stall, and than it may last in all
+                state = known(process.pid).state
+                process.resume()
+                process.resume()
+                return state, await out.read_all()
+
+    assert run_on(loop, story()) == ("T", b"done\n")
+
+
+@on_both_loops
+def test_the_watchdogs_go_on_after_a_pause(loop: str) -> None:
+    async def story() -> None:
+        with Pipe() as out:
+            async with start(["sleep", "60"], limits=Limits(stall_seconds=0.5), stdout=out) as process:
+                process.pause()
+                process.resume()
+                await out.read_all()
+
+    with pytest.raises(errors.TranscodeStalled):
+        run_on(loop, story())
+
+
+@on_both_loops
+def test_a_paused_child_can_be_killed(loop: str) -> None:
+    codes = []
+
+    async def story() -> None:
+        async with start(["sleep", "60"], limits=LIMITS) as process:
+            process.pause()
+            process.kill()
+            codes.append(await process.wait())
+            process.pause()
+            process.resume()
+
+    with pytest.raises(errors.ConverterKilled):
+        run_on(loop, story())
+    assert codes == [-signal.SIGKILL]
+
+
+@on_both_loops
 def test_a_slow_reader_is_not_the_childs_stall(loop: str) -> None:
     async def story() -> int:
         with Pipe() as out:
