@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from media_service.wire.representation import Representation
+from media_service.wire.representation import MemoryExtent, Representation
 
 MAX_KEPT = 64
-# A film of three hours has 10,801 extents, and each takes some 200 bytes: 20 MB for ten such films, or for many short ones.
-MAX_KEPT_EXTENTS = 100_000
+# A film of three hours has some 10,000 extents as segments, and each takes some 150 bytes; its own packets may lie in half
+# a million pieces. 64 MiB hold all of one such film, or many others.
+MAX_KEPT_BYTES = 64 << 20
+EXTENT_BYTES = 150
 
 
 class KeptRepresentations:
-    """The representations used last, up to `most` and up to MAX_KEPT_EXTENTS together."""
+    """The representations used last, up to `most` and up to MAX_KEPT_BYTES of memory together."""
 
     def __init__(self, most: int = MAX_KEPT) -> None:
         self._most = most
         self._kept: OrderedDict[str, Representation] = OrderedDict()
-        self._extents = 0
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -33,10 +35,16 @@ class KeptRepresentations:
 
     def keep(self, key: str, representation: Representation) -> Representation:
         """Keep it, in place of those that were not used for longest; the representation itself."""
-        if key not in self._kept and len(representation.extents) <= MAX_KEPT_EXTENTS:
+        if key not in self._kept and held_bytes(representation) <= MAX_KEPT_BYTES:
             self._kept[key] = representation
-            self._extents += len(representation.extents)
-            while len(self._kept) > self._most or self._extents > MAX_KEPT_EXTENTS:
+            self._bytes += held_bytes(representation)
+            while len(self._kept) > self._most or self._bytes > MAX_KEPT_BYTES:
                 _, dropped = self._kept.popitem(last=False)
-                self._extents -= len(dropped.extents)
+                self._bytes -= held_bytes(dropped)
         return representation
+
+
+def held_bytes(representation: Representation) -> int:
+    """About how much memory it takes."""
+    made = sum(extent.size for extent in representation.extents if isinstance(extent, MemoryExtent))
+    return made + EXTENT_BYTES * len(representation.extents)

@@ -1,24 +1,21 @@
-"""Where a time of a film lies: its keyframe, its frame, the bytes that a player fetches for it, and its segment."""
+"""Where a time of a film lies: its keyframe, its frame, the bytes that a player fetches for it, and its segments."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
+from fractions import Fraction
 
 import msgspec
 
-from media_service.errors import NotFound, NotReady
-from media_service.store.blobs import BlobStore
-from media_service.store.catalog import Catalog
-from media_service.store.keys import index_key, original_key
-from media_service.store.records import Asset
+from media_service.playback.opening import Film, Opener
+from media_service.store.keys import original_key
 from media_service.timeline.seeking import Mode, seek
-from media_service.timeline.stored_index import StoredIndex
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
+from media_service.work.indexes import Indexes
 
-# A three-hour film's index is three megabytes; opened ones are kept for whoever scrubs.
-MAX_OPEN_BYTES = 32 << 20
+# Renditions have clocks of their own: a boundary may be rounded to just behind the frame that it stands before.
+TICK = Fraction(1, 90_000)
 
 
 class ByteSpan(msgspec.Struct, frozen=True):
@@ -29,10 +26,15 @@ class ByteSpan(msgspec.Struct, frozen=True):
 
 
 class SegmentAt(msgspec.Struct, frozen=True):
-    """The HLS segment of a rendition that holds the time."""
+    """The segment of a rendition that holds the time. It can be fetched at `url`, whether it is made yet or not.
+
+    It is shown from `start` to `stop`, in seconds of the film.
+    """
 
     rendition: str
     number: int
+    start: float
+    stop: float
     url: str
 
 
@@ -40,7 +42,8 @@ class SeekAnswer(msgspec.Struct, frozen=True):
     """Times in seconds from the film's start. `time` is where playback begins in this `mode`.
 
     `keyframe_time` is the keyframe that decoding begins at, `frame_time` the frame that is on the screen at `t`. `bytes`
-    are null where the container does not say where its packets lie, `segment` where none is made yet.
+    are null where the container does not say where its packets lie. `segments` are those of all renditions, in the order of
+    the asset's `renditions`: the first is what the time was looked up in.
     """
 
     t: float
@@ -50,27 +53,23 @@ class SeekAnswer(msgspec.Struct, frozen=True):
     frame_time: float
     original: str
     bytes: ByteSpan | None
-    segment: SegmentAt | None
+    segments: tuple[SegmentAt, ...]
 
 
 class Seeker:
     """Answers for `/api/v1/assets/{id}/seek`."""
 
-    def __init__(self, catalog: Catalog, blobs: BlobStore) -> None:
-        self._catalog = catalog
-        self._blobs = blobs
-        self._open: OrderedDict[str, tuple[StoredIndex, int]] = OrderedDict()
+    def __init__(self, opener: Opener, indexes: Indexes) -> None:
+        self._opener = opener
+        self._indexes = indexes
 
     async def seek(self, asset_id: str, t: float, mode: Mode) -> SeekAnswer:
         """Where `t` (s) lies; times outside the film mean its first or last frame. Raises NotFound, NotReady."""
-        asset = await self._catalog.asset(asset_id)
-        if asset.seekability is None or asset.original_layout is None:
-            if asset.state == "failed":
-                raise NotFound("This file could not be read; there is nothing to seek in.")
-            raise NotReady("The file is still being looked at.")
-        found = seek(await self._index(asset_id), t, mode)
+        film = await self._opener.film(asset_id)
+        asset = film.asset
+        found = seek(await self._indexes.of(asset_id), t, mode)
         span = None
-        if found.start is not None and found.stop is not None:
+        if found.start is not None and found.stop is not None and asset.original_layout is not None:
             extents = layout.unpack(asset.original_layout)
             span = served_span(extents, original_key(asset_id), found.start, found.stop)
         return SeekAnswer(
@@ -81,30 +80,24 @@ class Seeker:
             frame_time=round(found.frame_time, 6),
             original=f"/media/{asset_id}/original.{asset.extension}",
             bytes=span,
-            segment=await self._segment(asset, found.time),
+            segments=segments_at(film, Fraction(round(found.time * found.timescale), found.timescale)),
         )
 
-    async def _index(self, asset_id: str) -> StoredIndex:
-        if (kept := self._open.get(asset_id)) is not None:
-            self._open.move_to_end(asset_id)
-            return kept[0]
-        async with await self._blobs.open(index_key(asset_id)) as reader:
-            size = reader.size
-            index = StoredIndex(bytes(await reader.read(0, size)))
-        self._open[asset_id] = (index, size)
-        while len(self._open) > 1 and sum(size for _, size in self._open.values()) > MAX_OPEN_BYTES:
-            self._open.popitem(last=False)
-        return index
 
-    async def _segment(self, asset: Asset, seconds: float) -> SegmentAt | None:
-        renditions = await self._catalog.renditions(asset.id)
-        main = next((one for one in renditions if one.kind == "video"), next(iter(renditions), None))
-        if main is None or main.timescale is None:
-            return None
-        number = await self._catalog.segment_at(asset.id, main.name, round(seconds * main.timescale))
-        if number is None:
-            return None
-        return SegmentAt(main.name, number, f"/media/{asset.id}/hls/{main.name}/{number}.m4s")
+def segments_at(film: Film, seconds: Fraction) -> tuple[SegmentAt, ...]:
+    """The segments in which that time is shown, one of each rendition."""
+    base = f"/media/{film.asset.id}/hls"
+    numbers = [(one, one.segment_at(seconds + TICK)) for one in film.outline.renditions]
+    return tuple(
+        SegmentAt(
+            rendition=one.name,
+            number=number,
+            start=round(float(one.seconds(number)), 6),
+            stop=round(float(one.seconds(number + 1)), 6),
+            url=f"{base}/{one.name}/{number}.m4s?v={film.outline.version}",
+        )
+        for one, number in numbers
+    )
 
 
 def served_span(extents: Sequence[BlobExtent], blob: str, start: int, stop: int) -> ByteSpan | None:

@@ -9,11 +9,14 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
+from media_service.playback.classics import Classics
 from media_service.playback.library import Library
+from media_service.playback.playlists import Playlists
+from media_service.playback.segments import Segments
 from media_service.web.cors import CORS, PREFLIGHT
 from media_service.web.dependencies import Blobs
 from media_service.web.openapi import MediaOperation
-from media_service.web.send import DeliveryResponse
+from media_service.web.send import DeliveryResponse, nothing, while_there
 from media_service.wire.delivery import plan
 from media_service.wire.representation import Representation
 
@@ -25,6 +28,17 @@ Version = Annotated[
 ]
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
+FILM = "/media/{asset_id:str}"
+RENDITION = FILM + "/hls/{rendition:str}"
+
+FILE_PATH = FILM + "/{name:str}"
+SUBTITLES_PATH = FILM + "/subtitles/{name:str}"
+MANIFEST_PATH = FILM + "/dash/manifest.mpd"
+MASTER_PATH = FILM + "/hls/master.m3u8"
+PLAYLIST_PATH = RENDITION + "/index.m3u8"
+IFRAMES_PATH = RENDITION + "/iframes.m3u8"
+INIT_PATH = RENDITION + "/init.mp4"
+SEGMENT_PATH = RENDITION + "/{name:str}"
 
 
 def _send(request: AnyRequest, blobs: Blobs, representation: Representation) -> ASGIApp:
@@ -32,92 +46,113 @@ def _send(request: AnyRequest, blobs: Blobs, representation: Representation) -> 
     return DeliveryResponse(delivery, blobs, CORS)
 
 
-@route(
-    "/media/{asset_id:str}/{name:str}", http_method=READ, tags=["playback"], operation_class=MediaOperation
-)
-async def film(request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId, name: str) -> ASGIApp:
-    """`original.{ext}`, `{rendition}.mp4`, `audio.m4a` or `poster.jpg`: whole files, any range of them."""
+def _number(text: str) -> int | None:
+    """A segment's or track's number, as playlists write it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+@route(FILE_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+async def film(
+    request: AnyRequest, library: Library, classics: Classics, blobs: Blobs, asset_id: AssetId, name: str
+) -> ASGIApp:
+    """`original.{ext}`, `{rendition}.mp4`, `{sound}.m4a` or `poster.jpg`: whole files, any range of them."""
     stem, _, extension = name.rpartition(".")
     if stem == "original":
         return _send(request, blobs, await library.original(asset_id, extension))
     if name == "poster.jpg":
         return _send(request, blobs, await library.poster(asset_id))
-    if extension == "mp4" or name == "audio.m4a":
-        return _send(request, blobs, await library.classic(asset_id, stem))
+    if extension in {"mp4", "m4a"}:
+        return _send(request, blobs, await classics.classic(asset_id, stem, extension))
     raise NotFound("There is no such file.")
 
 
-@route(
-    "/media/{asset_id:str}/hls/master.m3u8",
-    http_method=READ,
-    tags=["playback"],
-    operation_class=MediaOperation,
-)
-async def master(request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
-    """The HLS multivariant playlist."""
-    return _send(request, blobs, await library.master(asset_id))
-
-
-@route(
-    "/media/{asset_id:str}/hls/{rendition:str}/index.m3u8",
-    http_method=READ,
-    tags=["playback"],
-    operation_class=MediaOperation,
-)
-async def playlist(
-    request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId, rendition: str
+@route(SUBTITLES_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+async def subtitles(
+    request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId, name: str
 ) -> ASGIApp:
-    """The HLS media playlist of a rendition: as far as it is made, or whole."""
-    return _send(request, blobs, await library.playlist(asset_id, rendition))
+    """`{n}.vtt`: text subtitle track number n as WebVTT."""
+    stem, _, extension = name.rpartition(".")
+    number = _number(stem)
+    if extension != "vtt" or number is None:
+        raise NotFound("There are no such subtitles.")
+    return _send(request, blobs, await library.subtitles(asset_id, number))
 
 
-@route(
-    "/media/{asset_id:str}/hls/{rendition:str}/init.mp4",
-    http_method=READ,
-    tags=["playback"],
-    operation_class=MediaOperation,
-)
+@route(MANIFEST_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+async def manifest(request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
+    """The DASH manifest: the whole film, over the same segments as HLS."""
+    return _send(request, blobs, await playlists.manifest(asset_id))
+
+
+@route(MASTER_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+async def master(request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
+    """The HLS multivariant playlist: pictures, sounds and subtitles to choose from."""
+    return _send(request, blobs, await playlists.master(asset_id))
+
+
+@route(PLAYLIST_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+async def playlist(
+    request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId, rendition: str
+) -> ASGIApp:
+    """The HLS media playlist of a rendition or of `subtitles-{n}`: the whole film, whether it is made or not."""
+    kind, _, number = rendition.partition("-")
+    if kind == "subtitles" and (track := _number(number)) is not None:
+        return _send(request, blobs, await playlists.subtitles(asset_id, track))
+    return _send(request, blobs, await playlists.media(asset_id, rendition))
+
+
+@route(IFRAMES_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+async def iframes(
+    request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId, rendition: str
+) -> ASGIApp:
+    """The HLS I-frame playlist of a picture: one keyframe of each segment, for scrubbing."""
+    return _send(request, blobs, await playlists.iframes(asset_id, rendition))
+
+
+@route(INIT_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
 async def init_segment(
     request: AnyRequest,
-    library: Library,
+    segments: Segments,
     blobs: Blobs,
     asset_id: AssetId,
     rendition: str,
     version: Version = None,
 ) -> ASGIApp:
-    """A rendition's initialization segment."""
-    return _send(request, blobs, await library.init_segment(asset_id, rendition, version))
+    """A rendition's initialization segment. Waits like a media segment while it is made."""
+    opened = await while_there(request.receive, segments.init(asset_id, rendition, version))
+    return nothing if opened is None else _send(request, blobs, opened)
 
 
-@route(
-    "/media/{asset_id:str}/hls/{rendition:str}/{name:str}",
-    http_method=READ,
-    tags=["playback"],
-    operation_class=MediaOperation,
-)
+@route(SEGMENT_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
 async def segment(
     request: AnyRequest,
-    library: Library,
+    segments: Segments,
     blobs: Blobs,
     asset_id: AssetId,
     rendition: str,
     name: str,
     version: Version = None,
 ) -> ASGIApp:
-    """`{k}.m4s`: a rendition's media segment number k."""
-    number, _, extension = name.rpartition(".")
-    if extension != "m4s" or not (number.isascii() and number.isdigit() and len(number) < 10):
+    """`{k}.m4s`: a rendition's media segment number k. One that is not there yet is made now, and the answer waits for it:
+    at most some seconds, then it is 503 with `Retry-After`."""
+    stem, _, extension = name.rpartition(".")
+    number = _number(stem)
+    if extension != "m4s" or number is None:
         raise NotFound("There is no such segment.")
-    return _send(request, blobs, await library.segment(asset_id, rendition, int(number), version))
+    opened = await while_there(request.receive, segments.segment(asset_id, rendition, number, version))
+    return nothing if opened is None else _send(request, blobs, opened)
 
 
 @route(
     [
-        "/media/{asset_id:str}/{name:str}",
-        "/media/{asset_id:str}/hls/master.m3u8",
-        "/media/{asset_id:str}/hls/{rendition:str}/index.m3u8",
-        "/media/{asset_id:str}/hls/{rendition:str}/init.mp4",
-        "/media/{asset_id:str}/hls/{rendition:str}/{name:str}",
+        FILE_PATH,
+        SUBTITLES_PATH,
+        MANIFEST_PATH,
+        MASTER_PATH,
+        PLAYLIST_PATH,
+        IFRAMES_PATH,
+        INIT_PATH,
+        SEGMENT_PATH,
     ],
     http_method=HttpMethod.OPTIONS,
     include_in_schema=False,
@@ -130,4 +165,14 @@ def preflight() -> Response[None]:
 
 
 # The preflight first: Litestar adds its own OPTIONS to each path that has none when its first handler comes.
-HANDLERS = [preflight, film, master, playlist, init_segment, segment]
+HANDLERS = [
+    preflight,
+    film,
+    subtitles,
+    manifest,
+    master,
+    playlist,
+    iframes,
+    init_segment,
+    segment,
+]

@@ -8,20 +8,26 @@ one piece.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import AsyncExitStack, suppress
-from typing import cast
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Self, TypeVar, cast
 
 from litestar.types import Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
 from media_service.store.blobs import BlobReader, BlobStore
 from media_service.wire.delivery import Delivery
-from media_service.wire.representation import BlobExtent, MemoryExtent
+from media_service.wire.representation import BlobExtent, Extent, MemoryExtent
+
+T = TypeVar("T")
 
 # Per connection this much is in memory twice: read ahead of the socket and queued in it. Larger pieces cost memory for
 # thousands of slow readers, smaller ones cost system calls (facts.md, "Getting bytes out").
 PIECE_BYTES = 256 << 10
+# Per response; a segment has one or two. 64 viewers of classic files, and all of them together hold 1,000.
+OPEN_BLOBS = 16
 
 
 def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:
@@ -47,35 +53,89 @@ class DeliveryResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises before the first byte if a blob is missing; after that an exception ends the connection."""
-        async with AsyncExitStack() as stack:
-            # All blobs are opened before the head goes out: an asset deleted a moment ago is a 404, not a cut body,
-            # and one deleted from now on is still sent whole, because the descriptors keep its bytes.
-            names = {part.blob for part in self._delivery.parts if isinstance(part, BlobExtent)}
-            readers = {name: await stack.enter_async_context(await self._blobs.open(name)) for name in names}
+        async with _OpenBlobs(self._blobs, self._delivery.parts) as blobs:
             await send(head(self._delivery.status, self._headers))
-            if not self._delivery.parts:
-                await send(body(b"", more=False))
-                return
-            gone = await stack.enter_async_context(Departure(receive))
-            for part in self._delivery.parts:
-                if isinstance(part, MemoryExtent):
-                    await send(body(part.data))
-                else:
-                    await _send_blob(part, readers[part.blob], gone, send)
-                if gone.is_set:
-                    return
+            if self._delivery.parts:
+                async with Departure(receive) as gone:
+                    await _send_parts(self._delivery.parts, blobs, gone, send)
+                    if gone.is_set:
+                        return
             await send(body(b"", more=False))
 
 
-async def _send_blob(extent: BlobExtent, reader: BlobReader, gone: Departure, send: Send) -> None:
-    position = extent.start
-    while position < extent.stop and not gone.is_set:
-        stop = min(position + PIECE_BYTES, extent.stop)
-        await send(body(await reader.read(position, stop)))
-        position = stop
-        # uvicorn's send() returns at once, silently, when the client has gone, and cached reads never wait: without
-        # giving the loop a turn here one abandoned seek would read the rest of the film.
-        await asyncio.sleep(0)
+async def _send_parts(parts: Iterable[Extent], blobs: _OpenBlobs, gone: Departure, send: Send) -> None:
+    """The bytes of the parts in pieces of PIECE_BYTES: a segment's samples may lie in a hundred places of the film."""
+    piece: list[bytes | memoryview] = []
+    room = PIECE_BYTES
+    for part in parts:
+        position = 0
+        while position < part.size:
+            step = min(room, part.size - position)
+            piece.append(await blobs.read(part, position, position + step))
+            position, room = position + step, room - step
+            if not room:
+                await send(body(_joined(piece)))
+                piece, room = [], PIECE_BYTES
+                # uvicorn's send() returns at once, silently, when the client has gone, and cached reads never wait:
+                # without giving the loop a turn here one abandoned seek would read the rest of the film.
+                await asyncio.sleep(0)
+                if gone.is_set:
+                    return
+    if piece:
+        await send(body(_joined(piece)))
+
+
+def _joined(piece: Sequence[bytes | memoryview]) -> bytes | memoryview:
+    return piece[0] if len(piece) == 1 else b"".join(piece)
+
+
+class _OpenBlobs:
+    """The blobs that a body is made of, open: an async context manager. Raises NotFound when one of the first is missing.
+
+    The first are opened before the head goes out: an asset deleted a moment ago is a 404, not a cut body, and one deleted
+    from now on is still sent whole, because the descriptors keep its bytes. A classic file of a long film has thousands,
+    more than a process may hold open for its viewers: of those the rest are opened when it is their turn.
+    """
+
+    def __init__(self, store: BlobStore, parts: Iterable[Extent]) -> None:
+        self._store = store
+        names = (part.blob for part in parts if isinstance(part, BlobExtent))
+        self._first = list(islice(dict.fromkeys(names), OPEN_BLOBS))
+        self._open: OrderedDict[str, BlobReader] = OrderedDict()
+
+    async def __aenter__(self) -> Self:
+        try:
+            for name in self._first:
+                await self._reader(name)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def read(self, extent: Extent, start: int, stop: int) -> bytes | memoryview:
+        """The extent's own bytes [start, stop)."""
+        if isinstance(extent, MemoryExtent):
+            return extent.cut(start, stop).data
+        reader = await self._reader(extent.blob)
+        return await reader.read(extent.start + start, extent.start + stop)
+
+    async def _reader(self, name: str) -> BlobReader:
+        if (known := self._open.get(name)) is not None:
+            self._open.move_to_end(name)
+            return known
+        if len(self._open) >= OPEN_BLOBS:
+            _, oldest = self._open.popitem(last=False)
+            await oldest.__aexit__(None, None, None)
+        reader = self._open[name] = await self._store.open(name)
+        return reader
+
+    async def _close(self) -> None:
+        while self._open:
+            _, reader = self._open.popitem()
+            await reader.__aexit__(None, None, None)
 
 
 class Departure:
@@ -105,3 +165,24 @@ class Departure:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.is_set = True
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` gives; None when the client goes before that: then the work is cancelled, nobody is left to wait for it.
+
+    Raises what `work` raises.
+    """
+    async with Departure(receive) as gone:
+        working = asyncio.create_task(work, name="awaited by a viewer")
+        left = asyncio.create_task(gone.wait())
+        try:
+            await asyncio.wait({working, left}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in (working, left):
+                task.cancel()
+            await asyncio.gather(working, left, return_exceptions=True)
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application for a client that has gone."""

@@ -1,0 +1,81 @@
+"""Init and media segments of all renditions: cut out of the original, stored, or made because somebody asks.
+
+What is packaged is put together for each request: a head of some hundred bytes in memory, then spans of the original.
+What is encoded and not there yet is made now; whoever awaits it here is the viewer for whom it is made, and cancelling
+the wait is how he says that he has gone.
+"""
+
+from __future__ import annotations
+
+from media_service.errors import NotFound
+from media_service.playback.caching import digest, versioned
+from media_service.playback.opening import Opener, rendition_of
+from media_service.store.catalog import Catalog
+from media_service.store.keys import original_key
+from media_service.store.records import SegmentPlace
+from media_service.timeline import packaging
+from media_service.timeline.outline import Kind, OutlineRendition
+from media_service.wire.representation import BlobExtent, Extent, MemoryExtent, Representation
+from media_service.work.demand import Demand
+from media_service.work.indexes import Indexes
+
+
+class Segments:
+    """Opens segments. Methods raise NotFound, NotReady when one could not be made in time, and SegmentFailed."""
+
+    def __init__(self, *, catalog: Catalog, opener: Opener, indexes: Indexes, demand: Demand) -> None:
+        self._catalog = catalog
+        self._opener = opener
+        self._indexes = indexes
+        self._demand = demand
+
+    async def init(self, asset_id: str, name: str, version: str | None) -> Representation:
+        """A rendition's init segment."""
+        outline = await self._opener.outline(asset_id)
+        rendition = rendition_of(outline, name)
+        # The row says that the asset is still there, also where it says nothing else.
+        init = await self._catalog.init_of(asset_id, name)
+        if rendition.packaged is not None:
+            init = rendition.packaged.init
+        elif init is None:
+            init = await self._demand.init(asset_id, name)
+        return Representation(
+            (MemoryExtent(init),),
+            segment_type(rendition.kind),
+            digest(init),
+            None,
+            versioned(outline, version),
+        )
+
+    async def segment(self, asset_id: str, name: str, number: int, version: str | None) -> Representation:
+        """A rendition's media segment `number`, from 0."""
+        outline = await self._opener.outline(asset_id)
+        rendition = rendition_of(outline, name)
+        if not 0 <= number < rendition.count:
+            raise NotFound(f"This rendition has {rendition.count} segments, no number {number}.")
+        if rendition.packaged is None:
+            place = await self._made(asset_id, name, number)
+            extents: tuple[Extent, ...] = (BlobExtent(place.blob, 0, place.size),)
+            etag = place.digest
+        else:
+            extents = await self._packaged(asset_id, rendition, number)
+            etag = f"{outline.version}-{name}-{number}"
+        return Representation(extents, segment_type(rendition.kind), etag, None, versioned(outline, version))
+
+    async def _made(self, asset_id: str, name: str, number: int) -> SegmentPlace:
+        try:
+            return await self._catalog.segment_of(asset_id, name, number)
+        except NotFound:
+            await self._demand.segment(asset_id, name, number)
+        return await self._catalog.segment_of(asset_id, name, number)
+
+    async def _packaged(self, asset_id: str, rendition: OutlineRendition, number: int) -> tuple[Extent, ...]:
+        index = await self._indexes.of(asset_id)
+        cut = packaging.segment(index.track(rendition.stream), rendition, number)
+        original = original_key(asset_id)
+        return (MemoryExtent(cut.head), *(BlobExtent(original, start, stop) for start, stop in cut.spans))
+
+
+def segment_type(kind: Kind) -> str:
+    """The media type of a segment, init segments included (RFC 8216 s3.3, ISO/IEC 23000-19)."""
+    return "video/mp4" if kind == "video" else "audio/mp4"
