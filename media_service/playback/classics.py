@@ -17,12 +17,12 @@ from media_service.mp4.progressive import ProgressiveSegment, ProgressiveTrack, 
 from media_service.playback.caching import IMMUTABLE, digest
 from media_service.playback.kept import KeptRepresentations
 from media_service.playback.opening import Film, Opener
+from media_service.playback.packets import own_index, packaged_segments
 from media_service.playback.segments import segment_type
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
-from media_service.store.keys import index_key, original_key
+from media_service.store.keys import original_key
 from media_service.store.records import Segment
-from media_service.timeline import packaging
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.stored_index import StoredIndex
 from media_service.wire import layout
@@ -69,9 +69,7 @@ class Classics:
     async def _put_together(self, film: Film, rendition: OutlineRendition) -> Representation:
         sounds = film.outline.sounds[:1] if rendition.kind == "video" else ()
         tracks = [await self._source(film, one) for one in (rendition, *sounds)]
-        index = b""
-        async with await self._blobs.open(index_key(film.asset.id)) as reader:
-            index = bytes(await reader.read(0, reader.size))
+        index = await own_index(self._blobs, film.asset.id)
         return await asyncio.to_thread(_built, film, tracks, index)
 
     async def _source(self, film: Film, rendition: OutlineRendition) -> _Source:
@@ -103,21 +101,17 @@ class _Source:
                 for one in self.segments
             ]
         original = original_key(film.asset.id)
-        track = index.track(self.rendition.stream)
-        cuts = (packaging.segment(track, self.rendition, number) for number in range(self.rendition.count))
         return [
             (
                 ProgressiveSegment(cut.base_time, cut.samples),
                 [BlobExtent(original, start, stop) for start, stop in cut.spans],
             )
-            for cut in cuts
+            for cut in packaged_segments(index, self.rendition)
         ]
 
 
-def _built(film: Film, sources: Sequence[_Source], index: bytes) -> Representation:
-    """The file. Runs in a thread, with an index of its own: one that is open serves one thread at a time."""
-    opened = StoredIndex(index)
-    tracks = [source.pieces(film, opened) for source in sources]
+def _built(film: Film, sources: Sequence[_Source], index: StoredIndex) -> Representation:
+    tracks = [source.pieces(film, index) for source in sources]
     made = build_header(
         [
             ProgressiveTrack(read_init(source.init), [samples for samples, _ in pieces])

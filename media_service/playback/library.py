@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from media_service.errors import NotFound, NotReady
-from media_service.playback.caching import IMMUTABLE
+from media_service.playback.caching import IMMUTABLE, versioned
 from media_service.playback.opening import Film, Opener
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
@@ -50,7 +50,7 @@ class Library:
             (extent,), "image/jpeg", f"{asset_id}-poster", asset.created_at // 1000, IMMUTABLE
         )
 
-    async def subtitles(self, asset_id: str, number: int) -> Representation:
+    async def subtitles(self, asset_id: str, number: int, version: str | None) -> Representation:
         """A text subtitle track of the upload as WebVTT."""
         film = await self._opener.film(asset_id)
         track = subtitle_track(film, number)
@@ -62,7 +62,11 @@ class Library:
             raise NotFound("These subtitles could not be read.") from None
         # Exactly so: a player that compares the type takes nothing behind it.
         return Representation(
-            (extent,), "text/vtt", f"{film.outline.version}-subtitles-{number}", None, IMMUTABLE
+            (extent,),
+            "text/vtt",
+            f"{film.outline.version}-subtitles-{number}",
+            None,
+            versioned(film.outline, version),
         )
 
     async def _whole(self, key: str) -> BlobExtent:

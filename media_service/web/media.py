@@ -68,14 +68,19 @@ async def film(
 
 @route(SUBTITLES_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
 async def subtitles(
-    request: AnyRequest, library: Library, blobs: Blobs, asset_id: AssetId, name: str
+    request: AnyRequest,
+    library: Library,
+    blobs: Blobs,
+    asset_id: AssetId,
+    name: str,
+    version: Version = None,
 ) -> ASGIApp:
     """`{n}.vtt`: text subtitle track number n as WebVTT."""
     stem, _, extension = name.rpartition(".")
     number = _number(stem)
     if extension != "vtt" or number is None:
         raise NotFound("There are no such subtitles.")
-    return _send(request, blobs, await library.subtitles(asset_id, number))
+    return _send(request, blobs, await library.subtitles(asset_id, number, version))
 
 
 @route(MANIFEST_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)

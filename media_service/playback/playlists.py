@@ -1,0 +1,110 @@
+"""What players read first: HLS playlists and the DASH manifest, from a film's outline, whole from the first second on.
+
+The text of a rendition's playlist never changes. A master playlist and a manifest do, when bandwidths have been measured;
+so all of them are asked for again each time (`no-cache`), which costs an answer without a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from media_service.errors import NotFound, NotReady
+from media_service.playback.caching import REVALIDATE, digest
+from media_service.playback.kept import KeptRepresentations
+from media_service.playback.library import subtitle_track
+from media_service.playback.opening import Film, Opener
+from media_service.playback.packets import own_index, packaged_segments
+from media_service.store.blobs import BlobStore
+from media_service.store.catalog import Catalog
+from media_service.store.records import Rendition
+from media_service.timeline import dash, hls
+from media_service.timeline.outline import OutlineRendition
+from media_service.timeline.stored_index import StoredIndex
+from media_service.wire.representation import MemoryExtent, Representation
+
+MAX_KEPT_PLAYLISTS = 64  # that of a film of three hours has 100 kB, and takes 10 ms of CPU to write
+
+
+class Playlists:
+    """Writes them. Methods raise NotFound, and NotReady before the film has an outline."""
+
+    def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._opener = opener
+        self._kept = KeptRepresentations(MAX_KEPT_PLAYLISTS)
+        self._measuring = asyncio.Lock()
+
+    async def master(self, asset_id: str) -> Representation:
+        """The HLS multivariant playlist."""
+        film = await self._opener.film(asset_id)
+        rows = await self._catalog.renditions(asset_id)
+        whole = {row.name for row in rows if row.packaged or _is_made(row)}
+        return _text(hls.master(film.outline, _measured(rows), whole), hls.MEDIA_TYPE)
+
+    async def manifest(self, asset_id: str) -> Representation:
+        """The DASH manifest."""
+        film = await self._opener.film(asset_id)
+        rows = await self._catalog.renditions(asset_id)
+        return _text(dash.manifest(film.outline, _measured(rows)), dash.MEDIA_TYPE)
+
+    async def media(self, asset_id: str, name: str) -> Representation:
+        """The HLS media playlist of a rendition."""
+        film = await self._opener.film(asset_id)
+        rendition = film.rendition(name)
+        key = f"{asset_id}/{film.outline.version}/{name}"
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        return self._kept.keep(key, _text(hls.media_playlist(film.outline, rendition), hls.MEDIA_TYPE))
+
+    async def subtitles(self, asset_id: str, number: int) -> Representation:
+        """The HLS media playlist of a text subtitle track."""
+        film = await self._opener.film(asset_id)
+        track = subtitle_track(film, number)
+        return _text(hls.subtitle_playlist(film.outline, track), hls.MEDIA_TYPE)
+
+    async def iframes(self, asset_id: str, name: str) -> Representation:
+        """The HLS I-frame playlist of a picture. Of an encoded one NotReady until all of it is made."""
+        film = await self._opener.film(asset_id)
+        rendition = film.rendition(name)
+        if rendition.kind != "video":
+            raise NotFound("Sound has no I-frames.")
+        key = f"{asset_id}/{film.outline.version}/{name}/iframes"
+        async with self._measuring:
+            if (kept := self._kept.get(key)) is not None:
+                return kept
+            sizes = await self._iframe_sizes(film, rendition)
+            text = hls.iframe_playlist(film.outline, rendition, sizes)
+            return self._kept.keep(key, _text(text, hls.MEDIA_TYPE))
+
+    async def _iframe_sizes(self, film: Film, rendition: OutlineRendition) -> list[int]:
+        """Bytes from each segment's start to the end of its first frame."""
+        if rendition.packaged is not None:
+            index = await own_index(self._blobs, film.asset.id)
+            return await asyncio.to_thread(_packaged_sizes, index, rendition)
+        made = await self._catalog.sizes(film.asset.id, rendition.name)
+        if len(made) < rendition.count:
+            raise NotReady("Not all segments of this rendition are made yet.")
+        return [iframe for _, _, iframe in made]
+
+
+def _packaged_sizes(index: StoredIndex, rendition: OutlineRendition) -> list[int]:
+    return [len(cut.head) + cut.samples[0].size for cut in packaged_segments(index, rendition)]
+
+
+def _is_made(row: Rendition) -> bool:
+    return row.made_segments == row.segments
+
+
+def _measured(rows: list[Rendition]) -> dict[str, tuple[int, int]]:
+    """Peak and average of what is whole; of the rest the outline has the bounds."""
+    return {
+        row.name: (row.bandwidth, row.average_bandwidth)
+        for row in rows
+        if row.packaged or row.state == "ready"
+    }
+
+
+def _text(text: str, media_type: str) -> Representation:
+    data = text.encode()
+    return Representation((MemoryExtent(data),), media_type, digest(data), None, REVALIDATE)
