@@ -158,7 +158,6 @@ def _is_plain(facts: Facts, video: VideoFacts, rung: VideoRendition) -> bool:
         and video.bit_depth == 8
         and not video.is_hdr
         and not video.interlaced
-        and video.rotation == 0  # not every player turns what comes in fragments
         and video.level is not None
         and video.level <= PLAIN_LEVEL
         and seconds > 0
