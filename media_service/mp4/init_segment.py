@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from media_service.errors import BrokenMedia, EncryptedMedia
 from media_service.mp4.boxes import build_box, build_full_box, children, fields, require
 from media_service.mp4.movie_boxes import build_ftyp, build_media, build_mvhd, build_tkhd
+from media_service.mp4.plain_entry import turn
 from media_service.mp4.sample_entry import read_sample_entry
 
 
@@ -20,7 +21,8 @@ class InitTrack:
     """The one track of a rendition.
 
     `timescale` is in ticks per second, `width` and `height` in pixels (0 for sound), `sample_rate` in Hz (0 for
-    video). `codec` is the RFC 6381 name. `stsd` is the whole box, as the encoder wrote it.
+    video). `codec` is the RFC 6381 name. `stsd` is the whole box, as the encoder wrote it. `rotation` is by how many
+    degrees clockwise a player has to turn the picture (0, 90, 180, 270).
     """
 
     track_id: int
@@ -32,6 +34,7 @@ class InitTrack:
     sample_rate: int
     channels: int
     stsd: bytes
+    rotation: int = 0
 
 
 def read_init(data: bytes) -> InitTrack:
@@ -65,6 +68,7 @@ def read_init(data: bytes) -> InitTrack:
         sample_rate=entry.sample_rate,
         channels=entry.channels,
         stsd=data[stsd.start : stsd.stop],
+        rotation=turn(data, tracks[0]) or 0,
     )
 
 
@@ -85,6 +89,7 @@ def build_init(track: InitTrack) -> bytes:
         width=track.width,
         height=track.height,
         volume=track.handler == "soun",
+        rotation=track.rotation,
     )
     mdia = build_media(
         timescale=track.timescale, duration=0, handler=track.handler, sample_table=sample_table

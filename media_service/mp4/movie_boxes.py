@@ -9,7 +9,6 @@ import struct
 
 from media_service.mp4.boxes import LARGEST_SHORT, build_box, build_full_box
 
-_UPRIGHT = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)  # the identity matrix (s6.2.2)
 _UNDETERMINED = 0x55C4  # the language "und", three letters of five bits (s8.4.2)
 _ENABLED_IN_MOVIE = 3  # tkhd flags (s8.3.2)
 
@@ -22,14 +21,24 @@ def build_ftyp(major: str, *compatible: str) -> bytes:
 def build_mvhd(*, timescale: int, duration: int, next_track_id: int) -> bytes:
     """The movie header (s8.2.2)."""
     version, times = _times(f"I{_width(duration)}", timescale, duration)
-    rest = struct.pack(">IH10x", 0x10000, 0x100) + _UPRIGHT + bytes(24) + struct.pack(">I", next_track_id)
+    rest = (
+        struct.pack(">IH10x", 0x10000, 0x100)
+        + _matrix(0, 0, 0)
+        + bytes(24)
+        + struct.pack(">I", next_track_id)
+    )
     return build_full_box("mvhd", version, 0, times, rest)
 
 
-def build_tkhd(*, track_id: int, duration: int, width: int, height: int, volume: bool) -> bytes:
-    """The track header (s8.3.2); `duration` in the movie's timescale, the sides in pixels as shown."""
+def build_tkhd(
+    *, track_id: int, duration: int, width: int, height: int, volume: bool, rotation: int = 0
+) -> bytes:
+    """The track header (s8.3.2); `duration` in the movie's timescale, the sides in pixels before the rotation.
+
+    `rotation` is by how many degrees clockwise a player has to turn the picture: 0, 90, 180 or 270.
+    """
     version, times = _times(f"I4x{_width(duration)}", track_id, duration)
-    rest = struct.pack(">8xHHHxx", 0, 0, 0x100 if volume else 0) + _UPRIGHT
+    rest = struct.pack(">8xHHHxx", 0, 0, 0x100 if volume else 0) + _matrix(rotation, width, height)
     rest += struct.pack(">II", width << 16, height << 16)
     return build_full_box("tkhd", version, _ENABLED_IN_MOVIE, times, rest)
 
@@ -48,6 +57,18 @@ def build_media(*, timescale: int, duration: int, handler: str, sample_table: by
         "minf", header.get(handler, build_full_box("nmhd", 0, 0)), dinf, build_box("stbl", sample_table)
     )
     return build_box("mdia", mdhd, hdlr, minf)
+
+
+def _matrix(rotation: int, width: int, height: int) -> bytes:
+    """Turns the picture about its corner, then moves it back to where it began (s6.2.2)."""
+    a, b, c, d, x, y = {
+        0: (1, 0, 0, 1, 0, 0),
+        90: (0, 1, -1, 0, height, 0),
+        180: (-1, 0, 0, -1, width, height),
+        270: (0, -1, 1, 0, 0, width),
+    }[rotation]
+    fixed = (number << 16 for number in (a, b, 0, c, d, 0, x, y))
+    return struct.pack(">9i", *fixed, 0x40000000)
 
 
 def _width(duration: int) -> str:

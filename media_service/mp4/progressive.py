@@ -150,6 +150,7 @@ class _Columns:
             width=self.track.width,
             height=self.track.height,
             volume=self.track.handler == "soun",
+            rotation=self.track.rotation,
         )
         edts = b""
         if self.edits:

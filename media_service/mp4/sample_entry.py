@@ -45,27 +45,38 @@ class SampleEntry:
 
 def read_sample_entry(data: bytes, stsd: Box, handler: str) -> SampleEntry:
     """The entry in the `stsd` box of a track whose handler is "vide", "soun" or another. Raises BrokenMedia."""
-    version, count = fields("B3xI", data, stsd)
-    if not count:
-        raise BrokenMedia("a track does not say what it is coded with")
+    entries = _entries(data, stsd)
+    first, inside = entry_boxes(data, stsd, handler)
+    width = height = channels = rate = 0
+    if handler == "vide" and first.size - first.header_size >= _VIDEO_FIELDS:
+        width, height = fields("HH", data, first, 24)
+    elif handler == "soun" and first.size - first.header_size >= _AUDIO_FIELDS:
+        channels, rate, _ = _sound(data, first, stsd)
+    encrypted = any(entry.type in ENCRYPTED for entry in entries) or any(box.type == "sinf" for box in inside)
+    payloads = {box.type: data[box.payload_start : box.stop] for box in reversed(inside)}
+    return SampleEntry(first.type, _codec(first.type, payloads), width, height, channels, rate, encrypted)
+
+
+def entry_boxes(data: bytes, stsd: Box, handler: str) -> tuple[Box, list[Box]]:
+    """The first entry in the `stsd` box, and the boxes inside it, those in QuickTime's `wave` at the end. Raises BrokenMedia."""
+    first = _entries(data, stsd)[0]
+    inside: list[Box] = []
+    if handler == "vide" and first.size - first.header_size >= _VIDEO_FIELDS:
+        inside = list(_tolerant(data, first, _VIDEO_FIELDS))
+    elif handler == "soun" and first.size - first.header_size >= _AUDIO_FIELDS:
+        *_, skip = _sound(data, first, stsd)
+        inside = list(_tolerant(data, first, skip))
+        inside += [box for wave in inside if wave.type == "wave" for box in _tolerant(data, wave)]
+    return first, inside
+
+
+def _entries(data: bytes, stsd: Box) -> list[Box]:
+    (count,) = fields("I", data, stsd, 4)
     # The count is not believed, only the boxes that are there; a file has one entry, or a handful.
     entries = [entry for _, entry in zip(range(count), _tolerant(data, stsd, 8), strict=False)]
     if not entries:
         raise BrokenMedia("a track does not say what it is coded with")
-    first = entries[0]
-    inside: list[Box] = []
-    encrypted = any(entry.type in ENCRYPTED for entry in entries)
-    width = height = channels = rate = 0
-    if handler == "vide" and first.size - first.header_size >= _VIDEO_FIELDS:
-        width, height = fields("HH", data, first, 24)
-        inside = list(_tolerant(data, first, _VIDEO_FIELDS))
-    elif handler == "soun" and first.size - first.header_size >= _AUDIO_FIELDS:
-        channels, rate, skip = _sound(data, first, stsd_version=version)
-        inside = list(_tolerant(data, first, skip))
-        inside += [box for wave in inside if wave.type == "wave" for box in _tolerant(data, wave)]
-    encrypted |= any(box.type == "sinf" for box in inside)
-    payloads = {box.type: data[box.payload_start : box.stop] for box in reversed(inside)}
-    return SampleEntry(first.type, _codec(first.type, payloads), width, height, channels, rate, encrypted)
+    return entries
 
 
 def _tolerant(data: bytes, box: Box, skip: int = 0) -> Iterator[Box]:
@@ -76,11 +87,11 @@ def _tolerant(data: bytes, box: Box, skip: int = 0) -> Iterator[Box]:
         return
 
 
-def _sound(data: bytes, entry: Box, *, stsd_version: int) -> tuple[int, int, int]:
+def _sound(data: bytes, entry: Box, stsd: Box) -> tuple[int, int, int]:
     """Channels, sample rate in Hz, and how many bytes of fields there are before the boxes."""
     version, channels, rate = fields("8xH6xH6xI", data, entry)
     # ISO's own version 1 entry (s12.2.3) has no more fields; it is told from QuickTime's by the version of the stsd.
-    more = _QUICKTIME_FIELDS.get(version, 0) if stsd_version == 0 else 0
+    more = _QUICKTIME_FIELDS.get(version, 0) if fields("B", data, stsd) == (0,) else 0
     if version == 2 and more and entry.size - entry.header_size >= _AUDIO_FIELDS + more:
         exact, channels = fields("dI", data, entry, _AUDIO_FIELDS + 4)
         return channels, int(exact) if 0 < exact < 1e9 else 0, _AUDIO_FIELDS + more
@@ -127,26 +138,42 @@ def _av1(config: bytes) -> str:
 
 
 def _mpeg4(esds: bytes) -> str:
-    """RFC 6381 s3.3: the object type, and for MPEG-4 audio (40) the audio object type (ISO/IEC 14496-1, 14496-3)."""
-    at = _descriptor(esds, 4, 3)
-    flags = esds[at + 2]
-    at += 3 + (2 if flags & 0x80 else 0)
-    at += 1 + esds[at] if flags & 0x40 else 0
-    at = _descriptor(esds, at + (2 if flags & 0x20 else 0), 4)
-    kind = esds[at]
+    """RFC 6381 s3.3: the object type, and for MPEG-4 audio (40) the audio object type (ISO/IEC 14496-3 s1.6.2.1)."""
+    kind, specific = decoder_config(esds)
     if kind != 0x40:
         return f"{kind:02x}"
-    at = _descriptor(esds, at + 13, 5)
-    bits = int.from_bytes(esds[at : at + 2], "big")
+    if not specific:
+        raise IndexError(kind)
+    bits = int.from_bytes(specific[:2], "big")
     audio = bits >> 11
     return f"40.{audio if audio != 31 else 32 + (bits >> 5 & 63)}"
 
 
-def _descriptor(data: bytes, at: int, tag: int) -> int:
-    """Where the content of the descriptor `tag` at `at` begins, after its length of one to four bytes."""
+def decoder_config(esds: bytes) -> tuple[int, bytes]:
+    """The object type and the decoder's own configuration from the payload of an `esds` box (ISO/IEC 14496-1 s7.2.6).
+
+    The configuration is empty where there is none. Raises IndexError for a payload that is cut.
+    """
+    at, _ = _descriptor(esds, 4, 3)
+    flags = esds[at + 2]
+    at += 3 + (2 if flags & 0x80 else 0)
+    at += 1 + esds[at] if flags & 0x40 else 0
+    at, _ = _descriptor(esds, at + (2 if flags & 0x20 else 0), 4)
+    kind = esds[at]
+    try:
+        specific, size = _descriptor(esds, at + 13, 5)
+    except IndexError:
+        return kind, b""
+    return kind, esds[specific : specific + size]
+
+
+def _descriptor(data: bytes, at: int, tag: int) -> tuple[int, int]:
+    """Where the content of the descriptor `tag` at `at` begins, after its length of one to four bytes, and that length."""
     if data[at] != tag:
         raise IndexError(tag)
+    size = 0
     for length in range(1, 5):
+        size = size << 7 | data[at + length] & 0x7F
         if data[at + length] < 0x80:
-            return at + length + 1
+            return at + length + 1, size
     raise IndexError(tag)

@@ -15,9 +15,10 @@ MAX_FTYP_BYTES = 4096  # a thousand brands; real files have five
 
 @dataclass(frozen=True, slots=True)
 class MovieView:
-    """A file's `moov`, read, and how to serve the file with it in front (None: as it is)."""
+    """A file's `moov`, read and as it is (`box`, header included), and how to serve the file with it in front (None: as it is)."""
 
     movie: Movie
+    box: bytes
     moov_first: View | None
 
     @property
@@ -43,4 +44,4 @@ def movie_view(read: Read, size: int) -> MovieView:
         raise AbsurdMedia(f"its list of brands has {ftyp_box.size} bytes.")
     moov = read(moov_box.start, moov_box.stop)
     ftyp = b"" if ftyp_box is None else read(ftyp_box.start, ftyp_box.stop)
-    return MovieView(read_movie(moov, file_size=size), moov_first(boxes, moov, ftyp, size))
+    return MovieView(read_movie(moov, file_size=size), moov, moov_first(boxes, moov, ftyp, size))

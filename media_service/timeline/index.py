@@ -81,6 +81,14 @@ class Columns:
             self.flags[start:stop],
         )
 
+    def only(self, wanted: bytes) -> Columns:
+        """The packets for which `wanted` is not zero; a copy."""
+        times, decode_times, sizes, offsets = (
+            array("q", compress(column, wanted))
+            for column in (self.times, self.decode_times, self.sizes, self.offsets)
+        )
+        return Columns(times, decode_times, sizes, offsets, bytes(compress(self.flags, wanted)))
+
     def byte_span(self) -> tuple[int, int] | None:
         """The smallest [start, stop) of the file that holds all packets of known place; None without any."""
         if NO_OFFSET not in self.offsets:
