@@ -25,8 +25,8 @@ from media_service.store.keys import original_key
 from media_service.store.records import Segment
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.stored_index import StoredIndex
-from media_service.wire import layout
-from media_service.wire.representation import BlobExtent, MemoryExtent, Representation
+from media_service.wire.layout import Layout, unpack
+from media_service.wire.representation import BlobExtent, Representation
 
 EXTENSIONS = {"video": "mp4", "audio": "m4a"}
 NOT_YET = "This file is still being made; HLS and DASH play the film meanwhile."
@@ -62,9 +62,7 @@ class Classics:
             packed = await self._catalog.rendition_layout(film.asset.id, rendition.name)
         except NotFound:
             raise NotReady(NOT_YET) from None
-        return Representation(
-            layout.unpack(packed), segment_type(rendition.kind), digest(packed), None, IMMUTABLE
-        )
+        return await asyncio.to_thread(_unpacked, packed, rendition)
 
     async def _put_together(self, film: Film, rendition: OutlineRendition) -> Representation:
         sounds = film.outline.sounds[:1] if rendition.kind == "video" else ()
@@ -110,6 +108,10 @@ class _Source:
         ]
 
 
+def _unpacked(packed: bytes, rendition: OutlineRendition) -> Representation:
+    return Representation(unpack(packed), segment_type(rendition.kind), digest(packed), None, IMMUTABLE)
+
+
 def _built(film: Film, sources: Sequence[_Source], index: StoredIndex) -> Representation:
     tracks = [source.pieces(film, index) for source in sources]
     made = build_header(
@@ -120,7 +122,7 @@ def _built(film: Film, sources: Sequence[_Source], index: StoredIndex) -> Repres
     )
     payloads = (extent for track, number in made.order for extent in tracks[track][number][1])
     return Representation(
-        (MemoryExtent(made.header), *payloads),
+        Layout.of(payloads, head=made.header),
         segment_type(sources[0].rendition.kind),
         # The header tells every sample's size and place; with the digests of stored segments that names all of it.
         digest(made.header + "".join(one.digest for source in sources for one in source.segments).encode()),

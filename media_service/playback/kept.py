@@ -10,10 +10,9 @@ from collections import OrderedDict
 from media_service.wire.representation import MemoryExtent, Representation
 
 MAX_KEPT = 64
-# A film of three hours has some 10,000 extents as segments, and each takes some 150 bytes; its own packets may lie in half
-# a million pieces. 64 MiB hold all of one such film, or many others.
+# The header of a film of three hours has some ten megabytes, and its own packets may lie in half a million places.
 MAX_KEPT_BYTES = 64 << 20
-EXTENT_BYTES = 150
+EXTENT_BYTES = 28  # of each in a Layout, with its place in the file
 
 
 class KeptRepresentations:

@@ -70,7 +70,7 @@ class Seeker:
         found = seek(await self._indexes.of(asset_id), t, mode)
         span = None
         if found.start is not None and found.stop is not None and asset.original_layout is not None:
-            extents = layout.unpack(asset.original_layout)
+            extents = tuple(layout.unpack(asset.original_layout).spans())
             span = served_span(extents, original_key(asset_id), found.start, found.stop)
         return SeekAnswer(
             t=t,

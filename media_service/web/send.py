@@ -28,6 +28,7 @@ T = TypeVar("T")
 PIECE_BYTES = 256 << 10
 # Per response; a segment has one or two. 64 viewers of classic files, and all of them together hold 1,000.
 OPEN_BLOBS = 16
+LOOKED_AT = 64  # extents of a body, for the blobs that they lie in
 
 
 def head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:
@@ -53,25 +54,25 @@ class DeliveryResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises before the first byte if a blob is missing; after that an exception ends the connection."""
-        async with _OpenBlobs(self._blobs, self._delivery.parts) as blobs:
+        async with _OpenBlobs(self._blobs, self._delivery.extents()) as blobs:
             await send(head(self._delivery.status, self._headers))
             if self._delivery.parts:
                 async with Departure(receive) as gone:
-                    await _send_parts(self._delivery.parts, blobs, gone, send)
+                    await _send_extents(self._delivery.extents(), blobs, gone, send)
                     if gone.is_set:
                         return
             await send(body(b"", more=False))
 
 
-async def _send_parts(parts: Iterable[Extent], blobs: _OpenBlobs, gone: Departure, send: Send) -> None:
-    """The bytes of the parts in pieces of PIECE_BYTES: a segment's samples may lie in a hundred places of the film."""
+async def _send_extents(extents: Iterable[Extent], blobs: _OpenBlobs, gone: Departure, send: Send) -> None:
+    """Their bytes in pieces of PIECE_BYTES: a segment's samples may lie in a hundred places of the film."""
     piece: list[bytes | memoryview] = []
     room = PIECE_BYTES
-    for part in parts:
+    for extent in extents:
         position = 0
-        while position < part.size:
-            step = min(room, part.size - position)
-            piece.append(await blobs.read(part, position, position + step))
+        while position < extent.size:
+            step = min(room, extent.size - position)
+            piece.append(await blobs.read(extent, position, position + step))
             position, room = position + step, room - step
             if not room:
                 await send(body(_joined(piece)))
@@ -97,10 +98,11 @@ class _OpenBlobs:
     more than a process may hold open for its viewers: of those the rest are opened when it is their turn.
     """
 
-    def __init__(self, store: BlobStore, parts: Iterable[Extent]) -> None:
+    def __init__(self, store: BlobStore, extents: Iterable[Extent]) -> None:
         self._store = store
-        names = (part.blob for part in parts if isinstance(part, BlobExtent))
-        self._first = list(islice(dict.fromkeys(names), OPEN_BLOBS))
+        # All of them when there are few; of half a million extents nobody wants to look at each.
+        named = (extent.blob for extent in extents if isinstance(extent, BlobExtent))
+        self._first = list(islice(dict.fromkeys(islice(named, LOOKED_AT)), OPEN_BLOBS))
         self._open: OrderedDict[str, BlobReader] = OrderedDict()
 
     async def __aenter__(self) -> Self:

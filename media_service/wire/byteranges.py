@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 
-from media_service.wire.representation import Extent, MemoryExtent, Representation, Span
+from media_service.wire.representation import Cut, MemoryExtent, Representation, Span
 
 
 def content_range(span: Span, size: int) -> str:
@@ -24,13 +24,13 @@ def boundary(representation: Representation, spans: Sequence[Span]) -> str:
     return sha256(f"byteranges {representation.etag} {asked}".encode()).hexdigest()[:32]
 
 
-def parts(representation: Representation, spans: Sequence[Span]) -> tuple[Extent, ...]:
-    """The body of a multi-range answer: a head in memory and the extents of each span, then the closing delimiter."""
+def parts(representation: Representation, spans: Sequence[Span]) -> tuple[MemoryExtent | Cut, ...]:
+    """The body of a multi-range answer: a head in memory and the bytes of each span, then the closing delimiter."""
     delimiter = "--" + boundary(representation, spans)
-    pieces = chain.from_iterable(
+    pieces: Iterator[MemoryExtent | Cut] = chain.from_iterable(
         (
             MemoryExtent(_head(representation, span, ("\r\n" if number else "") + delimiter)),
-            *representation.cut(span),
+            Cut(representation, span),
         )
         for number, span in enumerate(spans)
     )

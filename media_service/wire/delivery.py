@@ -1,21 +1,22 @@
 """A request and a representation -> the whole answer, before a byte of it moves (RFC 9110 s13, s14, s15).
 
-Plan, then execute: `web.send` walks through `Delivery.parts` and decides nothing. Content-Length is the sum of the
+Plan, then execute: `web.send` walks through `Delivery.extents` and decides nothing. Content-Length is the sum of the
 parts, never arithmetic of its own.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from media_service import errors
 from media_service.wire import byteranges, preconditions, ranges
 from media_service.wire.preconditions import EntityTag, Verdict
-from media_service.wire.representation import Extent, MemoryExtent, Representation, Span
+from media_service.wire.representation import Cut, Extent, MemoryExtent, Representation, Span
 
 Headers = tuple[tuple[bytes, bytes], ...]
+Part = MemoryExtent | Cut
 
 _READ = frozenset(
     {
@@ -31,16 +32,24 @@ _READ = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A planned response: status, headers (lower-case names, as ASGI wants them) and the pieces of its body."""
+    """A planned response: status, headers (lower-case names, as ASGI wants them) and the parts of its body."""
 
     status: int
     headers: Headers
-    parts: tuple[Extent, ...]
+    parts: tuple[Part, ...]
 
     @property
     def size(self) -> int:
         """Bytes of body that will be sent."""
         return sum(part.size for part in self.parts)
+
+    def extents(self) -> Iterator[Extent]:
+        """The body, piece by piece; none is empty."""
+        for part in self.parts:
+            if isinstance(part, Cut):
+                yield from part.extents()
+            else:
+                yield part
 
 
 def plan(method: str, headers: Iterable[tuple[bytes, bytes]], representation: Representation) -> Delivery:
@@ -82,7 +91,8 @@ def _spans(fields: dict[str, list[str]], representation: Representation) -> tupl
 
 
 def _whole(representation: Representation) -> Delivery:
-    parts = tuple(extent for extent in representation.extents if extent.size)
+    whole = Span(0, representation.size)
+    parts = (Cut(representation, whole),) if whole.size else ()
     return _content(200, representation.media_type, parts, representation)
 
 
@@ -93,14 +103,14 @@ def _partial(representation: Representation, spans: tuple[Span, ...]) -> Deliver
         return _content(206, media_type, byteranges.parts(representation, spans), representation)
     (span,) = spans
     where = byteranges.content_range(span, representation.size).encode("ascii")
-    parts = tuple(representation.cut(span))
+    parts = (Cut(representation, span),)
     return _content(206, representation.media_type, parts, representation, extra=((b"content-range", where),))
 
 
 def _content(
     status: int,
     media_type: str,
-    parts: tuple[Extent, ...],
+    parts: tuple[Part, ...],
     representation: Representation,
     *,
     extra: Headers = (),
@@ -143,7 +153,7 @@ def _problem(error: errors.MediaServiceError, extra: Headers = ()) -> Delivery:
     return Delivery(error.status, headers, parts)
 
 
-def _length(parts: tuple[Extent, ...]) -> bytes:
+def _length(parts: tuple[Part, ...]) -> bytes:
     return str(sum(part.size for part in parts)).encode("ascii")
 
 

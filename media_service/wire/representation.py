@@ -6,8 +6,9 @@ MP4 put together from fragments. All are virtual; none is stored twice. Position
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -70,16 +71,17 @@ class Representation:
     sent with every answer that carries or validates the representation (Cache-Control, Content-Disposition ...).
     """
 
-    extents: tuple[Extent, ...]
+    extents: Sequence[Extent]
     media_type: str
     etag: str
     last_modified: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    _stops: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _stops: array[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # A three-hour film put together from fragments has over ten thousand extents: a seek must not walk them all.
-        object.__setattr__(self, "_stops", tuple(accumulate(extent.size for extent in self.extents)))
+        # A three-hour film put together from its packets may have half a million extents: a seek must not walk them all.
+        stops = array("Q", accumulate(extent.size for extent in self.extents))
+        object.__setattr__(self, "_stops", stops)
 
     @property
     def size(self) -> int:
@@ -98,3 +100,20 @@ class Representation:
                 yield extent.cut(position - begins, stop - begins)
             position = stop
             number += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The bytes of `span` of a representation: its extents one after another, not before they are wanted."""
+
+    representation: Representation
+    span: Span
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return self.span.size
+
+    def extents(self) -> Iterator[Extent]:
+        """What it is made of; none is empty."""
+        return self.representation.cut(self.span)

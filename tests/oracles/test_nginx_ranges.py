@@ -291,7 +291,7 @@ def _ask_us(asked: Question) -> Answer:
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in asked.lines]
     got = plan(asked.method, headers, film)
     found = {name.decode(): value.decode("latin-1") for name, value in got.headers}
-    return _answer(got.status, found, read(got.parts))
+    return _answer(got.status, found, read(got.extents()))
 
 
 def _ask_nginx(asked: Question, connection: HTTPConnection) -> Answer:

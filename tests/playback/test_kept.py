@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from media_service.playback import kept as module
-from media_service.playback.kept import KeptRepresentations
+from media_service.playback.kept import KeptRepresentations, held_bytes
+from media_service.wire.layout import Layout
 from media_service.wire.representation import BlobExtent, Representation
 
 
-def representation(extents: int) -> Representation:
-    return Representation(tuple(BlobExtent("a", 0, 1) for _ in range(extents)), "video/mp4", "etag")
+HEAD = 1000  # bytes
+
+
+def representation(extents: int, head: int = HEAD) -> Representation:
+    spans = [BlobExtent("a", 0, 1) for _ in range(extents)]
+    return Representation(Layout.of(spans, head=bytes(head)), "video/mp4", "etag")
 
 
 def test_what_was_kept_is_the_very_same() -> None:
@@ -30,20 +35,24 @@ def test_those_not_used_for_longest_go_first() -> None:
 
 
 def test_long_films_take_the_room_of_many_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEPT_EXTENTS", 10)
+    monkeypatch.setattr(module, "MAX_KEPT_BYTES", held_bytes(representation(100)))
     kept = KeptRepresentations()
     for key in "abcd":
-        kept.keep(key, representation(3))
-    assert len(kept) == 3
-    kept.keep("long", representation(9))
+        kept.keep(key, representation(5, head=0))
+    assert len(kept) == 4
+    kept.keep("long", representation(99))
     assert len(kept) == 1
-    kept.keep("longer", representation(11))
+    kept.keep("longer", representation(101))
     assert kept.get("long")
     assert kept.get("longer") is None
 
 
+def test_a_header_in_memory_weighs_what_it_is() -> None:
+    assert held_bytes(representation(0, head=5000)) - held_bytes(representation(0, head=1000)) == 4000
+
+
 def test_keeping_the_same_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEPT_EXTENTS", 10)
+    monkeypatch.setattr(module, "MAX_KEPT_BYTES", held_bytes(representation(10)))
     kept = KeptRepresentations()
     for _ in range(5):
         kept.keep("a", representation(6))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from media_service.wire.representation import BlobExtent, Extent, MemoryExtent, Representation
+from media_service.wire.representation import BlobExtent, Cut, Extent, MemoryExtent, Representation
 
 MODIFIED = 1_780_000_000  # Unix seconds: Thu, 28 May 2026 20:26:40 GMT
 
@@ -29,12 +29,14 @@ def representation(
     )
 
 
-def read(parts: Iterable[Extent], *, limit: int = 1 << 20) -> bytes:
+def read(parts: Iterable[Extent | Cut], *, limit: int = 1 << 20) -> bytes:
     """The bytes of `parts`; blobs are named after what fills them. More than `limit` bytes are an error of the test."""
     body = bytearray()
     for part in parts:
         assert len(body) + part.size <= limit, "a test would read too much"
         match part:
+            case Cut():
+                body += read(part.extents(), limit=limit)
             case MemoryExtent(data):
                 body += data
             case BlobExtent("pattern", start, stop):
