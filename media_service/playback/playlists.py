@@ -7,6 +7,7 @@ so all of them are asked for again each time (`no-cache`), which costs an answer
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from media_service.errors import NotFound, NotReady
 from media_service.playback.caching import REVALIDATE, digest
@@ -39,23 +40,30 @@ class Playlists:
         """The HLS multivariant playlist."""
         film = await self._opener.film(asset_id)
         rows = await self._catalog.renditions(asset_id)
-        whole = {row.name for row in rows if row.packaged or _is_made(row)}
-        return _text(hls.master(film.outline, _measured(rows), whole), hls.MEDIA_TYPE)
+        measured = _measured(rows)
+        whole = sorted(row.name for row in rows if row.packaged or row.made_segments == row.segments)
+        return self._once(
+            f"{_key(film)}/master {measured} {whole}",
+            lambda: _text(hls.master(film.outline, measured, whole), hls.MEDIA_TYPE),
+        )
 
     async def manifest(self, asset_id: str) -> Representation:
         """The DASH manifest."""
         film = await self._opener.film(asset_id)
-        rows = await self._catalog.renditions(asset_id)
-        return _text(dash.manifest(film.outline, _measured(rows)), dash.MEDIA_TYPE)
+        measured = _measured(await self._catalog.renditions(asset_id))
+        return self._once(
+            f"{_key(film)}/manifest {measured}",
+            lambda: _text(dash.manifest(film.outline, measured), dash.MEDIA_TYPE),
+        )
 
     async def media(self, asset_id: str, name: str) -> Representation:
         """The HLS media playlist of a rendition."""
         film = await self._opener.film(asset_id)
         rendition = film.rendition(name)
-        key = f"{asset_id}/{film.outline.version}/{name}"
-        if (kept := self._kept.get(key)) is not None:
-            return kept
-        return self._kept.keep(key, _text(hls.media_playlist(film.outline, rendition), hls.MEDIA_TYPE))
+        return self._once(
+            f"{_key(film)}/media/{name}",
+            lambda: _text(hls.media_playlist(film.outline, rendition), hls.MEDIA_TYPE),
+        )
 
     async def subtitles(self, asset_id: str, number: int) -> Representation:
         """The HLS media playlist of a text subtitle track."""
@@ -69,13 +77,17 @@ class Playlists:
         rendition = film.rendition(name)
         if rendition.kind != "video":
             raise NotFound("Sound has no I-frames.")
-        key = f"{asset_id}/{film.outline.version}/{name}/iframes"
+        key = f"{_key(film)}/iframes/{name}"
         async with self._measuring:
             if (kept := self._kept.get(key)) is not None:
                 return kept
             sizes = await self._iframe_sizes(film, rendition)
             text = hls.iframe_playlist(film.outline, rendition, sizes)
             return self._kept.keep(key, _text(text, hls.MEDIA_TYPE))
+
+    def _once(self, key: str, write: Callable[[], Representation]) -> Representation:
+        """What was written under that key, or is now."""
+        return self._kept.get(key) or self._kept.keep(key, write())
 
     async def _iframe_sizes(self, film: Film, rendition: OutlineRendition) -> list[int]:
         """Bytes from each segment's start to the end of its first frame."""
@@ -92,17 +104,13 @@ def _packaged_sizes(index: StoredIndex, rendition: OutlineRendition) -> list[int
     return [len(cut.head) + cut.samples[0].size for cut in packaged_segments(index, rendition)]
 
 
-def _is_made(row: Rendition) -> bool:
-    return row.made_segments == row.segments
+def _key(film: Film) -> str:
+    return f"{film.asset.id}/{film.outline.version}"
 
 
 def _measured(rows: list[Rendition]) -> dict[str, tuple[int, int]]:
     """Peak and average of what is whole; of the rest the outline has the bounds."""
-    return {
-        row.name: (row.bandwidth, row.average_bandwidth)
-        for row in rows
-        if row.packaged or row.state == "ready"
-    }
+    return {row.name: (row.bandwidth, row.average_bandwidth) for row in rows if row.state == "ready"}
 
 
 def _text(text: str, media_type: str) -> Representation:

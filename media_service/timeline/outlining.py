@@ -59,7 +59,7 @@ def outline(facts: Facts, index: StoredIndex, packaged: Mapping[int, PackagedTra
         seconds=max(float(one.seconds(one.count)) for one in renditions),
         independent=cuts.independent or not source,
         renditions=renditions,
-        subtitles=_subtitles(facts),
+        subtitles=subtitle_tracks(facts),
     )
 
 
@@ -206,7 +206,8 @@ def _own_sound(
     )
 
 
-def _subtitles(facts: Facts) -> tuple[SubtitleTrack, ...]:
+def subtitle_tracks(facts: Facts) -> tuple[SubtitleTrack, ...]:
+    """The subtitles of a film, as outlines have them."""
     return tuple(
         SubtitleTrack(
             number=number,

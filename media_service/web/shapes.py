@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
 from media_service.store.records import Asset, Rendition
 from media_service.timeline.facts import Facts
+from media_service.timeline.outlining import subtitle_tracks
 from media_service.timeline.seekability import Seekability
 
 
@@ -124,7 +126,7 @@ def asset_json(asset: Asset, renditions: Sequence[Rendition]) -> AssetJson:
         sha256=asset.sha256,
         created_at=_instant(asset.created_at),
         updated_at=_instant(asset.updated_at),
-        facts=msgspec.json.decode(asset.facts, type=Facts) if asset.facts else None,
+        facts=_facts(asset),
         seekability=msgspec.json.decode(asset.seekability, type=Seekability) if asset.seekability else None,
         renditions=[_rendition(one) for one in renditions],
     )
@@ -180,10 +182,25 @@ def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
         hls=f"{base}/hls/master.m3u8" if plays else None,
         dash=f"{base}/dash/manifest.mpd" if plays else None,
         mp4=None if mp4 is None else f"{base}/{mp4}",
-        subtitles=[],
+        subtitles=_subtitles(asset, f"{base}/subtitles") if plays else [],
         poster=f"{base}/poster.jpg" if asset.has_poster else None,
         watch=f"/watch/{asset.id}",
     )
+
+
+def _subtitles(asset: Asset, base: str) -> list[SubtitleJson]:
+    facts = _facts(asset)
+    return [
+        SubtitleJson(
+            number=track.number,
+            language=track.language,
+            label=track.label,
+            forced=track.forced,
+            convertible=track.convertible,
+            url=f"{base}/{track.number}.vtt" if track.convertible else None,
+        )
+        for track in (subtitle_tracks(facts) if facts is not None else ())
+    ]
 
 
 def _whole_file(renditions: Sequence[Rendition]) -> str | None:
@@ -211,12 +228,22 @@ def _progress(asset: Asset, renditions: Sequence[Rendition]) -> float | None:
 
 
 def _frame_seconds(asset: Asset) -> float | None:
-    facts = msgspec.json.decode(asset.facts, type=Facts) if asset.facts else None
+    facts = _facts(asset)
     if facts is None or facts.video is None or facts.video.frame_rate is None:
         return None
     frames, seconds = facts.video.frame_rate
     # 1000/1 is what Matroska says when it does not know; no screen shows that.
     return round(seconds / frames, 6) if seconds <= frames <= 240 * seconds else None
+
+
+@lru_cache(maxsize=512)
+def _decoded(facts: bytes) -> Facts:
+    """A page of the list, a change and its event ask for the same several times."""
+    return msgspec.json.decode(facts, type=Facts)
+
+
+def _facts(asset: Asset) -> Facts | None:
+    return None if asset.facts is None else _decoded(asset.facts)
 
 
 def _instant(unix_ms: int) -> str:

@@ -9,7 +9,6 @@ from media_service.playback.kept import KeptRepresentations, held_bytes
 from media_service.wire.layout import Layout
 from media_service.wire.representation import BlobExtent, Representation
 
-
 HEAD = 1000  # bytes
 
 
