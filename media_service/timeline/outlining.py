@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import sub
 
 from media_service.timeline import bandwidth
-from media_service.timeline.facts import AudioFacts, Facts, VideoFacts
+from media_service.timeline.facts import AudioFacts, Facts
 from media_service.timeline.ladder import (
     BUFFER_SECONDS,
     AudioRendition,
@@ -18,8 +18,7 @@ from media_service.timeline.ladder import (
 )
 from media_service.timeline.languages import label_of, tag_of
 from media_service.timeline.outline import SOURCE, Outline, OutlineRendition, Packaged, SubtitleTrack
-from media_service.timeline.packagable import PackagedTrack
-from media_service.timeline.packaging import cut
+from media_service.timeline.packaging import PackagedTrack, cut
 from media_service.timeline.plan import Plan, audio_boundaries, frame_boundaries, plan
 from media_service.timeline.stored_index import StoredIndex, StoredTrack
 
@@ -72,7 +71,8 @@ def _source(
         return ()
     track, made = index.track(video.index), packaged[video.index]
     pieces = _pieces(track, cuts)
-    if pieces is None or not _shows_well(video) or not _begins_with_keyframe(track):
+    # WebKit ignores the matrix of a track that comes through HLS: what a phone filmed upright would lie on its side.
+    if pieces is None or video.rotation:
         return ()
     peak, average = _exactly(track, cuts, pieces)
     return (
@@ -92,21 +92,6 @@ def _source(
             video_range=made.video_range,
         ),
     )
-
-
-def _shows_well(video: VideoFacts) -> bool:
-    """Whether players show this picture rightly out of fragments.
-
-    WebKit ignores the matrix of a track that comes through HLS, so that what a phone filmed upright lies on its side; and no
-    browser puts the fields of interlaced pictures together.
-    """
-    return video.rotation == 0 and not video.interlaced
-
-
-def _begins_with_keyframe(track: StoredTrack) -> bool:
-    """Whether the first frame that is shown is one; films cut out of others often begin in the middle of a group."""
-    first = track.at_or_after(track.start)
-    return first is not None and first.sync
 
 
 def _pictures(facts: Facts, cuts: Plan, *, packaged: bool) -> Iterator[OutlineRendition]:
