@@ -108,6 +108,14 @@ class Fragment:
         return replace(self, samples=(*self.samples[:-1], last._replace(duration=last.duration + missing)))
 
 
+class Defaults(NamedTuple):
+    """What holds for all samples of a track that are not said to be otherwise (s8.8.3, s8.8.7); None: nothing does."""
+
+    duration: int | None = None
+    size: int | None = None
+    flags: int | None = None
+
+
 def read_fragment(moof: bytes) -> Fragment:
     """The fragment that the whole box `moof` describes (its header included).
 
@@ -120,8 +128,7 @@ def read_fragment(moof: bytes) -> Fragment:
         raise BrokenMedia(f"a fragment of one track was expected, this one has {len(tracks)}")
     (sequence,) = fields("I", moof, require(moof, "mfhd", within=outer), 4)
     track_id, defaults = _read_tfhd(moof, require(moof, "tfhd", within=tracks[0]))
-    tfdt = require(moof, "tfdt", within=tracks[0])
-    (base_time,) = fields("q" if fields("B", moof, tfdt)[0] else "I", moof, tfdt, 4)
+    base_time = _read_tfdt(moof, tracks[0])
     samples: list[Sample] = []
     first_offset: int | None = None
     next_offset = 0
@@ -134,6 +141,27 @@ def read_fragment(moof: bytes) -> Fragment:
         samples += run
         next_offset += sum(sample.size for sample in run)
     return Fragment(sequence, track_id, base_time, tuple(samples), first_offset or 0)
+
+
+def read_track(moof: bytes, track_id: int, defaults: Defaults) -> tuple[int, list[Sample]] | None:
+    """Decode time of its first sample, and the samples of one of the tracks in the box `moof`; None where it has none there.
+
+    `defaults` are those of the track's `trex`. Where the samples lie is not looked at. Raises BrokenMedia for a fragment that
+    does not tell its time or points to absolute places, AbsurdMedia for more than MAX_FRAGMENT_SAMPLES.
+    """
+    base_time, samples = None, list[Sample]()
+    for traf in (box for box in children(moof, require(moof, "moof")) if box.type == "traf"):
+        number, own = _read_tfhd(moof, require(moof, "tfhd", within=traf))
+        if number != track_id:
+            continue
+        if base_time is None:
+            base_time = _read_tfdt(moof, traf)
+        own = Defaults(
+            *(theirs if said is None else said for said, theirs in zip(own, defaults, strict=True))
+        )
+        for trun in (box for box in children(moof, traf) if box.type == "trun"):
+            samples += _read_trun(moof, trun, own, MAX_FRAGMENT_SAMPLES - len(samples))[1]
+    return None if base_time is None or not samples else (base_time, samples)
 
 
 def build_fragment(*, sequence: int, track_id: int, base_time: int, samples: Sequence[Sample]) -> bytes:
@@ -157,15 +185,7 @@ def build_fragment(*, sequence: int, track_id: int, base_time: int, samples: Seq
     return build_box("moof", mfhd, build_box("traf", tfhd, tfdt, trun)) + mdat
 
 
-class _Defaults(NamedTuple):
-    """What the tfhd says of all samples (s8.8.7); None where it says nothing."""
-
-    duration: int | None = None
-    size: int | None = None
-    flags: int | None = None
-
-
-def _read_tfhd(moof: bytes, tfhd: Box) -> tuple[int, _Defaults]:
+def _read_tfhd(moof: bytes, tfhd: Box) -> tuple[int, Defaults]:
     """Track number and defaults."""
     flags, track_id = fields("II", moof, tfhd)
     if flags & 1:
@@ -175,12 +195,17 @@ def _read_tfhd(moof: bytes, tfhd: Box) -> tuple[int, _Defaults]:
     for flag in (8, 0x10, 0x20):
         values.append(fields("I", moof, tfhd, at)[0] if flags & flag else None)
         at += 4 if flags & flag else 0
-    return track_id, _Defaults(*values)
+    return track_id, Defaults(*values)
 
 
-def _read_trun(
-    moof: bytes, trun: Box, defaults: _Defaults, limit: int
-) -> tuple[int | None, Iterable[Sample]]:
+def _read_tfdt(moof: bytes, traf: Box) -> int:
+    """The decode time of the first sample (s8.8.12)."""
+    tfdt = require(moof, "tfdt", within=traf)
+    (time,) = fields("q" if fields("B", moof, tfdt)[0] else "I", moof, tfdt, 4)
+    return int(time)
+
+
+def _read_trun(moof: bytes, trun: Box, defaults: Defaults, limit: int) -> tuple[int | None, Iterable[Sample]]:
     """The data offset, if given, and the samples of one run (s8.8.8)."""
     flags, count = fields("II", moof, trun)
     if count > limit:

@@ -9,24 +9,29 @@ from media_service.errors import AbsurdMedia, BrokenMedia
 from media_service.mp4.layout import MAX_MOOV_BYTES, Read, top_level
 from media_service.mp4.rewrite import View, moov_first
 from media_service.mp4.samples import Movie, read_movie
+from media_service.mp4.segment_index import sidx_first
 
 MAX_FTYP_BYTES = 4096  # a thousand brands; real files have five
 
 
 @dataclass(frozen=True, slots=True)
 class MovieView:
-    """A file's `moov`, read and as it is (`box`, header included), and how to serve the file with it in front (None: as it is)."""
+    """A file's `moov`, read and as it is (`box`, header included), and how to serve the file with its index in front.
+
+    The index is the `moov`, of a fragmented file a `sidx` besides; `index_first` is None where the file is best served as
+    it is.
+    """
 
     movie: Movie
     box: bytes
-    moov_first: View | None
+    index_first: View | None
 
     @property
     def moov(self) -> Literal["front", "end", "fragmented"]:
         """Where the file has its index, as it was uploaded."""
         if self.movie.fragmented:
             return "fragmented"
-        return "front" if self.moov_first is None else "end"
+        return "front" if self.index_first is None else "end"
 
 
 def movie_view(read: Read, size: int) -> MovieView:
@@ -44,4 +49,7 @@ def movie_view(read: Read, size: int) -> MovieView:
         raise AbsurdMedia(f"its list of brands has {ftyp_box.size} bytes.")
     moov = read(moov_box.start, moov_box.stop)
     ftyp = b"" if ftyp_box is None else read(ftyp_box.start, ftyp_box.stop)
-    return MovieView(read_movie(moov, file_size=size), moov, moov_first(boxes, moov, ftyp, size))
+    movie = read_movie(moov, file_size=size)
+    if movie.fragmented:
+        return MovieView(movie, moov, sidx_first(read, boxes, moov, movie, size))
+    return MovieView(movie, moov, moov_first(boxes, moov, ftyp, size))

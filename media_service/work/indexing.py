@@ -167,11 +167,11 @@ class Indexer:
     async def _lay_out(self, asset: Asset, view: MovieView | None) -> bytes:
         """Which extents the original is served as; keeps the re-written header, where there is one."""
         key = original_key(asset.id)
-        if view is None or view.moov_first is None:
+        if view is None or view.index_first is None:
             return layout.pack([BlobExtent(key, 0, asset.size)])
-        header, header_key = view.moov_first.header, original_header_key(asset.id)
+        header, header_key = view.index_first.header, original_header_key(asset.id)
         await self._keep(header_key, header)
-        spans = [BlobExtent(key, start, stop) for start, stop in view.moov_first.spans]
+        spans = [BlobExtent(key, start, stop) for start, stop in view.index_first.spans]
         return layout.pack([BlobExtent(header_key, 0, len(header)), *spans])
 
     async def _make_poster(self, asset: Asset, facts: Facts, original: BlobReader) -> bool:
