@@ -81,3 +81,14 @@ def test_a_link_at_a_time_leads_back_to_the_same_millisecond(node: Node, thousan
 def test_the_time_left_is_coarse(node: Node, seconds: float, words: str) -> None:
     assert node("it.timeLeft(x)", seconds) == words
     assert node("it.timeLeft(Infinity)") == ""
+
+
+def test_a_rendition_tells_how_much_of_it_is_made(node: Node) -> None:
+    source = {"name": "source", "kind": "video", "packaged": True, "width": 1080, "height": 1920}
+    assert node("it.rendition(x)", source | {"segments": 9, "made_segments": 9}) == "1080p as uploaded"
+    sound = {"name": "audio", "kind": "audio", "packaged": True, "label": "English", "segments": 9}
+    assert node("it.rendition(x)", sound | {"made_segments": 9}) == "English as uploaded"
+    assert node("it.rendition(x)", sound | {"label": None, "made_segments": 9}) == "audio as uploaded"
+    encoded = {"name": "720p", "kind": "video", "packaged": False, "segments": 450}
+    assert node("it.rendition(x)", encoded | {"made_segments": 12}) == "720p 12 of 450"
+    assert node("it.rendition(x)", encoded | {"made_segments": 450}) == "720p made"

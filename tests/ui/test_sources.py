@@ -30,14 +30,19 @@ def chosen(
     mse: str = "plain",
     finished: bool = False,
 ) -> list[tuple[str, str]]:
-    known = {"original": None, "mp4": None, "hls": None} | playback
+    known = {"original": None, "mp4": None, "hls": None, "packaged": False} | playback
     found = node(CHOOSE, {"playback": known, "plays": plays, "mse": mse, "finished": finished})
     return [(each["kind"], each["url"]) for each in found]
 
 
-def test_the_original_comes_first_when_the_browser_says_it_plays(node: Node) -> None:
-    playback = {"original": original(), "mp4": "/m", "hls": "/h"}
-    assert chosen(node, playback, MP4) == [("file", "/o"), ("file", "/m"), ("hls.js", "/h")]
+def test_hls_that_is_cut_out_of_the_original_comes_before_the_original(node: Node) -> None:
+    playback = {"original": original(), "mp4": "/m", "hls": "/h", "packaged": True}
+    assert chosen(node, playback, MP4) == [("hls.js", "/h"), ("file", "/o"), ("file", "/m")]
+
+
+def test_an_original_that_plays_comes_before_hls_that_somebody_would_have_to_encode(node: Node) -> None:
+    playback = {"original": original(), "mp4": "/m", "hls": "/h", "packaged": False}
+    assert chosen(node, playback, MP4) == [("file", "/o"), ("hls.js", "/h"), ("file", "/m")]
 
 
 def test_without_codecs_the_media_type_alone_is_asked_for(node: Node) -> None:
@@ -54,7 +59,7 @@ def test_an_original_that_does_not_play_waits_until_nothing_better_will_come(nod
     assert chosen(node, playback, finished=True) == [("hls.js", "/h"), ("file", "/o")]
 
 
-def test_chromium_plays_hls_with_the_script_because_its_own_cannot_seek_while_it_grows(node: Node) -> None:
+def test_chromium_plays_hls_with_the_script_because_its_own_offers_no_choice(node: Node) -> None:
     assert chosen(node, {"hls": "/h"}, HLS) == [("hls.js", "/h"), ("hls", "/h")]
 
 

@@ -1,7 +1,7 @@
 /** The library: rows that change in place, so that focus, selection and screen readers are not disturbed. */
 
 import { byId, copyText, element, setProgress, setText } from "./dom.js";
-import { bytes, duration, percent } from "./format.js";
+import { bytes, duration, percent, rendition } from "./format.js";
 
 const WORDS = {
   receiving: "Receiving",
@@ -82,6 +82,7 @@ class AssetRow {
   #badge = element("span", { className: "badge" });
   #meta = element("span");
   #bar = element("progress", { max: 1 });
+  #renditions = element("ul", { className: "renditions" });
   #problem = element("p", { className: "problem" });
   #open = element("a", { className: "button", target: "_blank", rel: "noopener", textContent: "Open" });
   #copy = element("details", { className: "menu" });
@@ -89,7 +90,8 @@ class AssetRow {
 
   constructor(asset, { remove }) {
     const words = element("div", { className: "words" }, this.#title);
-    words.append(element("p", { className: "meta" }, this.#badge, this.#meta), this.#bar, this.#problem);
+    words.append(element("p", { className: "meta" }, this.#badge, this.#meta), this.#bar, this.#renditions);
+    words.append(this.#problem);
     const actions = element("div", { className: "actions" }, this.#open, this.#copy, this.#delete);
     this.#delete.onclick = () => remove(this.asset);
     this.#poster.addEventListener("error", () => (this.#poster.hidden = true));
@@ -118,6 +120,7 @@ class AssetRow {
     this.#delete.setAttribute("aria-label", `Delete ${title}`);
     setText(this.#meta, this.#facts().join(" · "));
     this.#showProgress();
+    this.#showRenditions();
     setText(this.#problem, asset.error ? `${asset.error.detail || "It could not be used."} (${asset.error.code})` : "");
     if (playback.poster && this.#poster.getAttribute("src") !== playback.poster) {
       this.#poster.src = playback.poster;
@@ -150,12 +153,24 @@ class AssetRow {
     setProgress(this.#bar, progress);
   }
 
+  /** All of them play at once; those that are made, or need not be, without an encoder. */
+  #showRenditions() {
+    const items = this.asset.renditions.map((each) => {
+      const whole = each.made_segments === each.segments;
+      return element("li", { className: whole ? "made" : "", textContent: rendition(each) });
+    });
+    this.#renditions.setAttribute("aria-label", `Renditions of ${this.asset.title}`);
+    this.#renditions.replaceChildren(...items);
+    this.#renditions.hidden = !items.length;
+  }
+
   /** Rebuilt only when the links change: an open menu stays open while progress comes in. */
   #showLinks() {
     const { playback, title } = this.asset;
-    const { original, mp4, hls } = playback;
+    const { original, mp4, hls, dash } = playback;
     const links = { "Watch page": original || mp4 || hls ? playback.watch : null };
-    Object.assign(links, { "Original file": original?.url, "MP4 for any player": mp4, "HLS playlist": hls });
+    Object.assign(links, { "Original file": original?.url, "MP4 for any player": mp4 });
+    Object.assign(links, { "HLS playlist": hls, "DASH manifest": dash });
     const found = Object.entries(links).filter(([, url]) => url);
     const key = JSON.stringify(found);
     this.#copy.hidden = !found.length;

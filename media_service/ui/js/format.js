@@ -50,3 +50,9 @@ export function parseTime(text) {
 
 /** Seconds as the shortest `t=` that comes back to the same millisecond: 93.250 -> "93.25". */
 export const timeParameter = (seconds) => String(Math.round(seconds * 1000) / 1000);
+
+/** "1080p as uploaded", "720p 12 of 450", "audio made": a rendition and how many of its segments are stored. */
+export function rendition({ name, kind, packaged, width, height, label, segments, made_segments: made }) {
+  if (packaged) return `${kind === "video" ? `${Math.min(width, height)}p` : label || name} as uploaded`;
+  return `${name} ${made === segments ? "made" : `${made} of ${segments}`}`;
+}

@@ -2,36 +2,44 @@
 
 import { clamp } from "./keys.js";
 import { candidates } from "./sources.js";
+import { Stream } from "./stream.js";
 
-const HLS_JS = "/ui/vendor/hls.mjs";
 const [SHORTEST_FRAME, USUAL_FRAME] = [1 / 240, 1 / 30]; // seconds
 const REMEMBERED = 30; // frames
 
 export class Player {
   source = null;
   #video;
-  #hls = null;
+  #stream = null;
   #left = [];
   #asset;
-  #wanted = null; // a time that is not made yet, in seconds
   #frame = { time: 0, count: 0, lengths: [] };
   #start = null; // an AbortController while a source is tried
-  #onLost;
+  #hooks;
 
-  /** `onLost()`: a source that had played broke, and no other one plays. */
-  constructor(video, onLost) {
+  /** hooks: onLost(at): a source that had played broke, and no other one plays; onChange(), onSkip(): see Stream. */
+  constructor(video, hooks) {
     this.#video = video;
-    this.#onLost = onLost;
+    this.#hooks = hooks;
     video.addEventListener("error", () => this.#broken());
-    for (const name of ["durationchange", "progress"]) video.addEventListener(name, () => this.#seekWanted());
     if (video.requestVideoFrameCallback) this.#watchFrames();
   }
 
-  /** Seconds up to which seeking works now. */
+  /** Seconds up to which seeking works. */
   get end() {
     const { seekable, duration } = this.#video;
     if (seekable.length) return seekable.end(seekable.length - 1);
     return Number.isFinite(duration) ? duration : 0;
+  }
+
+  /** What a viewer can choose: see Stream. */
+  get menus() {
+    return this.#stream?.menus ?? [];
+  }
+
+  /** Whether the part that is waited for has to be encoded first. */
+  get making() {
+    return this.#stream?.making ?? false;
   }
 
   /** Try the asset's sources from `at` seconds on; false when none plays (yet). */
@@ -78,24 +86,12 @@ export class Player {
   }
 
   async #attach(url, at, trial) {
-    let Hls;
-    try {
-      Hls = (await import(HLS_JS)).default;
-    } catch {
-      return trial.abort();
-    }
-    if (trial.signal.aborted || !Hls.isSupported()) return trial.abort();
-    // Fragmented MP4 is passed through: there is nothing for a worker to do.
-    const hls = (this.#hls = new Hls({ enableWorker: false, startPosition: at }));
-    let recovered = false;
-    hls.on(Hls.Events.ERROR, (_, { fatal, type }) => {
-      if (!fatal || this.#hls !== hls) return;
-      if (type !== Hls.ErrorTypes.MEDIA_ERROR || recovered) return this.#broken();
-      recovered = true;
-      hls.recoverMediaError();
-    });
-    hls.loadSource(url);
-    hls.attachMedia(this.#video);
+    const { onChange, onSkip } = this.#hooks;
+    const hooks = { onChange, onSkip, onFatal: () => this.#stream === stream && this.#broken() };
+    const stream = await Stream.open(this.#video, url, at, hooks).catch(() => null);
+    if (trial.signal.aborted) stream?.close();
+    else if (stream) this.#stream = stream;
+    else trial.abort();
   }
 
   async #broken() {
@@ -103,28 +99,22 @@ export class Player {
     if (!this.source) return;
     const { currentTime, paused } = this.#video;
     this.source = null;
-    if (!(await this.#next(currentTime, !paused))) this.#onLost(currentTime);
+    if (!(await this.#next(currentTime, !paused))) this.#hooks.onLost(currentTime);
   }
 
   #close() {
     this.source = null;
-    this.#hls?.destroy();
-    this.#hls = null;
+    this.#stream?.close();
+    this.#stream = null;
     if (!this.#video.getAttribute("src")) return;
     this.#video.removeAttribute("src");
     this.#video.load();
   }
 
-  /** Go to `seconds`; if that is not made yet, go as far as it goes, and there as soon as it is. */
+  /** Go to `seconds`. */
   seek(seconds) {
-    const growing = this.end < (this.#asset.duration ?? 0) - 1;
-    this.#wanted = growing && seconds > this.end ? seconds : null;
     const { seekable } = this.#video;
     this.#video.currentTime = clamp(seconds, seekable.length ? seekable.start(0) : 0, this.end);
-  }
-
-  #seekWanted() {
-    if (this.#wanted !== null && this.source && this.end >= this.#wanted) this.seek(this.#wanted);
   }
 
   /** Do what keys.js decided. */

@@ -1,6 +1,7 @@
 /** The watch page: finds out what can be played, plays it, and says why when it cannot. */
 
-import { byId, copyText, setText } from "./dom.js";
+import { busy } from "./busy.js";
+import { byId, copyText, element, setText, toast } from "./dom.js";
 import { clock, duration, parseTime, timeParameter } from "./format.js";
 import { actionFor } from "./keys.js";
 import { Player } from "./player.js";
@@ -10,7 +11,11 @@ const [FIRST_WAIT, WAIT_GROWTH, LONGEST_WAIT, ATTEMPTS] = [1.5, 1.5, 15, 36];
 
 const video = byId("video");
 const page = location.pathname.replace(/\/+$/, "");
-const player = new Player(video, (at) => load(at));
+const player = new Player(video, {
+  onLost: (at) => load(at),
+  onChange: showMenus,
+  onSkip: () => toast("A part of this film could not be made. It goes on after it."),
+});
 let asset = null;
 
 function say(title, text = "", { again = false, download = null } = {}) {
@@ -42,7 +47,24 @@ function showPlayer() {
   byId("message").hidden = true;
   for (const node of [video, byId("tools"), byId("keys")]) node.hidden = false;
   showTime();
-  showNote();
+  showMenus();
+  const failed = player.source.original && asset.state === "failed";
+  setText(byId("note"), failed ? "The conversion failed; this is the file itself." : "");
+}
+
+/** Made anew when something else can be chosen; not while somebody has one of them in hand. */
+function showMenus() {
+  const node = byId("menus");
+  if (node.contains(document.activeElement)) return;
+  const menus = player.menus.map(({ name, options, value: chosen, choose }) => {
+    const onchange = ({ target }) => {
+      target.blur(); // so that the player's keys are the player's again
+      choose(Number(target.value));
+    };
+    const items = options.map(({ value, words }) => new Option(words, value, false, value === chosen));
+    return element("label", { textContent: `${name} ` }, element("select", { onchange }, ...items));
+  });
+  node.replaceChildren(...menus);
 }
 
 /** One look at the asset. true: settled, whichever way; otherwise the seconds the service asks us to wait, or null. */
@@ -94,16 +116,6 @@ function showTime() {
   byId("total").textContent = total ? ` / ${clock(total)}` : "";
 }
 
-function showNote() {
-  if (!player.source) return;
-  const whole = asset.duration ?? 0;
-  let note = "";
-  if (!player.source.original && asset.state === "playable" && player.end < whole - 1) {
-    note = `Still being made: seekable as far as ${duration(player.end)} of ${duration(whole)}.`;
-  } else if (player.source.original && asset.state === "failed") note = "The conversion failed; this is the file itself.";
-  setText(byId("note"), note);
-}
-
 // Four timeupdates a second are too few for milliseconds that run; frames are asked for only while it plays.
 function run() {
   showTime();
@@ -111,7 +123,7 @@ function run() {
 }
 video.addEventListener("play", run);
 for (const name of ["timeupdate", "seeking", "seeked"]) video.addEventListener(name, () => asset && showTime());
-for (const name of ["durationchange", "progress", "timeupdate"]) video.addEventListener(name, showNote);
+busy(video, (text) => setText(byId("busy"), text), () => player.making);
 
 // Capturing, so that the player's own controls do not act on the same key a second time.
 addEventListener(

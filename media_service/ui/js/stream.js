@@ -1,0 +1,95 @@
+/** One film through hls.js: loads it, gets over what fails, and knows what there is to choose. */
+
+import { bufferSeconds, lineSpeed, qualities, renditionOf, settings, tracks } from "./streaming.js";
+
+const HLS_JS = "/ui/vendor/hls.mjs";
+
+export class Stream {
+  #hls;
+  #video;
+  #hooks;
+  #loading = null; // the fragment that is being loaded
+  #skipped = new Set();
+  #recovered = false;
+  #over = new AbortController();
+
+  /** hooks: onFatal(), onChange() when there is something else to choose, onSkip() when a part cannot be had. */
+  static async open(video, url, at, hooks) {
+    const { default: Hls } = await import(HLS_JS);
+    return Hls.isSupported() ? new Stream(Hls, video, url, at, hooks) : null;
+  }
+
+  constructor(Hls, video, url, at, hooks) {
+    this.#video = video;
+    this.#hooks = hooks;
+    const speed = lineSpeed(performance.getEntriesByType("resource"));
+    const hls = (this.#hls = new Hls(settings({ at, speed })));
+    const { Events } = Hls;
+    hls.on(Events.FRAG_LOADING, (_, { frag }) => (this.#loading = frag));
+    for (const name of [Events.FRAG_LOADED, Events.FRAG_LOAD_EMERGENCY_ABORTED]) hls.on(name, () => (this.#loading = null));
+    const changes = [Events.LEVELS_UPDATED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACK_SWITCHED];
+    changes.push(Events.MANIFEST_PARSED, Events.AUDIO_TRACKS_UPDATED, Events.SUBTITLE_TRACKS_UPDATED);
+    for (const name of changes) hls.on(name, () => hooks.onChange());
+    hls.on(Events.ERROR, (_, data) => data.fatal && this.#fatal(Hls, data));
+    for (const name of ["play", "pause"]) {
+      const adjust = () => (hls.config.maxBufferLength = bufferSeconds(video.paused));
+      video.addEventListener(name, adjust, { signal: this.#over.signal });
+    }
+    hls.loadSource(url);
+    hls.attachMedia(video);
+  }
+
+  close() {
+    this.#over.abort();
+    this.#hls.destroy();
+  }
+
+  #fatal(Hls, { type, frag, response }) {
+    if (type === Hls.ErrorTypes.MEDIA_ERROR && !this.#recovered) {
+      this.#recovered = true;
+      return this.#hls.recoverMediaError();
+    }
+    // 404: this part could not be made, in any quality, and will not be. The rest plays.
+    const lost = type === Hls.ErrorTypes.NETWORK_ERROR && response?.code === 404 && Number.isInteger(frag?.sn);
+    if (!lost || this.#skipped.has(frag.sn) || frag.end >= this.#video.duration) return this.#hooks.onFatal();
+    this.#skipped.add(frag.sn);
+    this.#hls.startLoad(frag.end);
+    this.#video.currentTime = frag.end;
+    this.#hooks.onSkip();
+  }
+
+  /** Whether what is loaded right now has to be encoded first: not a byte has come, and it is not cut out of the original. */
+  get making() {
+    const frag = this.#loading;
+    return Boolean(frag) && !frag.stats.loading.first && renditionOf(frag.url) !== "source";
+  }
+
+  /** [{ name, options: [{ value, words }], value, choose(value) }] */
+  get menus() {
+    const hls = this.#hls;
+    const { autoLevelEnabled, currentLevel, levels } = hls;
+    const pictures = qualities(levels);
+    const shown = pictures.find(({ value }) => value === currentLevel);
+    if (shown && autoLevelEnabled) pictures[0].words += `, now ${shown.words}`;
+    const sounds = tracks(hls.audioTracks);
+    const subtitles = tracks(hls.subtitleTracks);
+    const menus = [
+      { name: "Quality", options: pictures, value: autoLevelEnabled ? -1 : hls.manualLevel, choose: (to) => this.#show(to) },
+      { name: "Sound", options: sounds, value: hls.audioTrack, choose: (to) => (hls.audioTrack = to) },
+      {
+        name: "Subtitles",
+        options: subtitles.length ? [{ value: -1, words: "Off" }, ...subtitles] : [],
+        value: hls.subtitleTrack,
+        choose: (to) => (hls.subtitleTrack = to),
+      },
+    ];
+    return menus.filter(({ options }) => options.length > 1);
+  }
+
+  /** While it plays the change comes with the next segment, unnoticed; a still picture changes at once. */
+  #show(level) {
+    if (this.#video.paused) this.#hls.currentLevel = level;
+    else this.#hls.nextLevel = level;
+    this.#hooks.onChange();
+  }
+}

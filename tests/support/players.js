@@ -1,0 +1,156 @@
+// The two players that the tests try, behind one interface: window.player. Loaded into an empty page of the service's own
+// origin by tests/support/players.py, with the globals `readFrame` and, if wanted, `shaka` there before it.
+
+const errors = [];
+const loaded = []; // addresses of the segments that the player has got whole
+const isSegment = (url) => /\/(?!init)[^/]+\.m4s$/.test(new URL(url).pathname);
+
+/** What was fetched since `since` (ms on the page's clock), oldest first; times in ms. */
+function requests(since = 0) {
+  return performance
+    .getEntriesByType("resource")
+    .filter(({ startTime }) => startTime >= since)
+    .map(({ name, responseStatus, startTime, responseStart, responseEnd, encodedBodySize }) => ({
+      url: name,
+      status: responseStatus, // 0: broken off before it was answered
+      segment: isSegment(name),
+      first_byte_ms: responseStart ? responseStart - startTime : null,
+      complete_ms: responseEnd - startTime,
+      bytes: encodedBodySize,
+    }));
+}
+
+const once = (target, name) => new Promise((done) => target.addEventListener(name, done, { once: true }));
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+let lastFrame = null; // the presentation time of the frame that got to the screen last
+
+function watchFrames(video) {
+  const note = (_, { mediaTime }) => {
+    lastFrame = mediaTime;
+    video.requestVideoFrameCallback(note);
+  };
+  video.requestVideoFrameCallback(note);
+}
+
+/** Until the frame on the screen is one of about `seconds`; or as long as any machine needs, so that it can be judged. */
+async function shownAt(seconds) {
+  const deadline = performance.now() + 2000;
+  while ((lastFrame === null || Math.abs(lastFrame - seconds) > 0.25) && performance.now() < deadline) await pause(5);
+  return lastFrame;
+}
+
+async function openHls(video, url, { rendition, at }) {
+  const { default: Hls } = await import("/ui/vendor/hls.mjs");
+  const { renditionOf, settings } = await import("/ui/js/streaming.js");
+  const hls = new Hls({ ...settings({ at, speed: 1e9 }) });
+  hls.on(Hls.Events.ERROR, (_, { type, details, fatal, reason, error }) => {
+    errors.push({ type, details, fatal, words: String(reason ?? error ?? "") });
+  });
+  hls.on(Hls.Events.FRAG_LOADED, (_, { frag }) => loaded.push(frag.url));
+  hls.on(Hls.Events.MANIFEST_PARSED, () => {
+    if (!rendition) return;
+    const level = hls.levels.findIndex(({ uri }) => renditionOf(uri) === rendition);
+    if (level < 0) errors.push({ type: "test", details: `no level ${rendition}`, fatal: true, words: "" });
+    hls.loadLevel = hls.startLevel = level;
+  });
+  const ready = once(video, "loadedmetadata");
+  hls.loadSource(url);
+  hls.attachMedia(video);
+  await ready;
+  return {
+    close: () => hls.destroy(),
+    shown: () => renditionOf(hls.levels[hls.currentLevel]?.uri ?? ""),
+    renditions: () => hls.levels.map(({ uri }) => renditionOf(uri)),
+  };
+}
+
+async function openShaka(video, url, { rendition, at }) {
+  shaka.polyfill.installAll();
+  const player = new shaka.Player();
+  const note = ({ code, category, severity, data }) => {
+    const fatal = severity === shaka.util.Error.Severity.CRITICAL;
+    errors.push({ type: `category ${category}`, details: `code ${code}`, fatal, words: JSON.stringify(data ?? null) });
+  };
+  player.addEventListener("error", ({ detail }) => note(detail));
+  await player.attach(video);
+  player.getNetworkingEngine().registerResponseFilter((type, { uri }) => {
+    if (type === shaka.net.NetworkingEngine.RequestType.SEGMENT) loaded.push(uri);
+  });
+  const ready = once(video, "loadedmetadata");
+  player.configure({ abr: { enabled: !rendition, defaultBandwidthEstimate: 1e9 } });
+  await player.load(url, at).catch((error) => {
+    note(error);
+    throw new Error(`Shaka: ${errors.at(-1).details} ${errors.at(-1).words}`);
+  });
+  await ready;
+  const named = (track) => track.originalVideoId ?? track.originalAudioId;
+  const wanted = player.getVariantTracks().find((track) => named(track) === rendition || `${track.height}p` === rendition);
+  if (rendition && !wanted) errors.push({ type: "test", details: `no track ${rendition}`, fatal: true, words: "" });
+  if (wanted) player.selectVariantTrack(wanted, true);
+  return {
+    close: () => player.destroy(),
+    shown: () => named(player.getVariantTracks().find(({ active }) => active) ?? {}),
+    renditions: () => [...new Set(player.getVariantTracks().map(named))],
+  };
+}
+
+let video;
+let playing;
+
+window.player = {
+  /** `kind`: "hls.js" | "shaka"; `rendition`: the one to play throughout, null: the player decides. */
+  async open(kind, url, { rendition = null, at = 0 } = {}) {
+    performance.setResourceTimingBufferSize(20_000);
+    video = Object.assign(document.createElement("video"), { muted: true, width: 640, height: 360 });
+    document.body.replaceChildren(video);
+    watchFrames(video);
+    playing = await (kind === "hls.js" ? openHls : openShaka)(video, url, { rendition, at });
+    return { duration: video.duration, width: video.videoWidth, renditions: playing.renditions() };
+  },
+
+  /** Goes there and tells what is on the screen then, and what was fetched for it. */
+  async seek(seconds) {
+    const begun = performance.now();
+    const seeked = once(video, "seeked");
+    video.currentTime = seconds;
+    await seeked;
+    const seeked_ms = performance.now() - begun;
+    const media_time = video.videoWidth ? await shownAt(seconds) : null;
+    return {
+      aim: seconds,
+      landed: video.currentTime,
+      media_time,
+      frame: video.videoWidth ? readFrame(video) : null,
+      seeked_ms,
+      rendition: playing.shown(),
+      requests: requests(begun),
+    };
+  },
+
+  /** Plays for `seconds` of the film, or to its end. */
+  async play(seconds) {
+    const stop = Math.min(video.currentTime + seconds, video.duration);
+    await video.play();
+    while (video.currentTime < stop && !video.ended) await Promise.race([once(video, "timeupdate"), once(video, "ended")]);
+    video.pause();
+    return video.currentTime;
+  },
+
+  /** All that happened since `open`. */
+  report() {
+    const { buffered } = video;
+    const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+    return {
+      errors,
+      requests: requests(),
+      loaded: loaded.filter(isSegment),
+      buffered: Array.from({ length: buffered.length }, (_, at) => [buffered.start(at), buffered.end(at)]),
+      rendition: playing.shown(),
+      frames: totalVideoFrames,
+      dropped: droppedVideoFrames,
+    };
+  },
+
+  close: () => playing.close(),
+};
