@@ -66,13 +66,15 @@ class SubtitleJson(msgspec.Struct, frozen=True):
 class PlaybackJson(msgspec.Struct, frozen=True):
     """Where to play it; null for what does not exist (yet).
 
-    `hls` and `dash` are there as soon as the asset is playable, and reach the film's end from then on. `mp4` is one file
-    that every player decodes, once all of it is made.
+    `hls` and `dash` are there as soon as the asset is playable, and reach the film's end from then on. `packaged`: they
+    carry the original's own picture and sound, so that watching those needs no encoder. `mp4` is one file that every
+    player decodes, once all of it is made.
     """
 
     original: OriginalJson | None
     hls: str | None
     dash: str | None
+    packaged: bool
     mp4: str | None
     subtitles: list[SubtitleJson]
     poster: str | None
@@ -177,10 +179,12 @@ def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
         original = OriginalJson(f"{base}/original.{asset.extension}", asset.media_type, asset.codecs)
     plays = asset.state in {"playable", "ready"} and bool(renditions)
     mp4 = _whole_file(renditions) if plays else None
+    main = {one.kind: one for one in reversed(renditions)}  # the first picture and the first sound
     return PlaybackJson(
         original=original,
         hls=f"{base}/hls/master.m3u8" if plays else None,
         dash=f"{base}/dash/manifest.mpd" if plays else None,
+        packaged=plays and all(one.packaged for one in main.values()),
         mp4=None if mp4 is None else f"{base}/{mp4}",
         subtitles=_subtitles(asset, f"{base}/subtitles") if plays else [],
         poster=f"{base}/poster.jpg" if asset.has_poster else None,
