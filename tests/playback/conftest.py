@@ -1,4 +1,4 @@
-"""A workshop for each test."""
+"""A workshop for each test, and what opens its films."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.playback.stage import Stage
 from tests.support.workshop import Workshop, opened_workshop
 
 
@@ -14,3 +15,8 @@ from tests.support.workshop import Workshop, opened_workshop
 async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
     async with opened_workshop(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def stage(workshop: Workshop) -> Stage:
+    return Stage(workshop)

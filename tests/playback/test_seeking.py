@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from media_service.errors import NotFound, NotReady
-from media_service.playback.library import Library
 from media_service.playback.seeking import ByteSpan, Seeker, served_span
 from media_service.wire.representation import BlobExtent
+from tests.playback.stage import Stage
 from tests.support.films import Film, Films
 from tests.support.workshop import Workshop
 
 
 @pytest.fixture
-def seeker(workshop: Workshop) -> Seeker:
-    return Seeker(workshop.catalog, workshop.blobs)
+def seeker(stage: Stage) -> Seeker:
+    return stage.seeker
 
 
 async def test_a_time_lies_in_a_frame_behind_a_keyframe(
@@ -28,7 +28,7 @@ async def test_a_time_lies_in_a_frame_behind_a_keyframe(
 
 
 async def test_the_bytes_are_those_of_the_file_as_it_is_served(
-    workshop: Workshop, films: Films, seeker: Seeker
+    stage: Stage, workshop: Workshop, films: Films, seeker: Seeker
 ) -> None:
     ends = [await workshop.indexed(films.film(Film(seconds=4, moov_at_end=end))) for end in (False, True)]
     front, back = [(await seeker.seek(asset.id, 2.5, "exact")).bytes for asset in ends]
@@ -37,30 +37,37 @@ async def test_the_bytes_are_those_of_the_file_as_it_is_served(
     assert front.stop - front.start == back.stop - back.start
     served = []
     for asset, span in zip(ends, (front, back), strict=True):
-        original = await Library(workshop.catalog, workshop.blobs).original(asset.id, "mp4")
-        whole = b"".join(
-            [await _bytes(workshop, part) for part in original.extents if isinstance(part, BlobExtent)]
-        )
+        whole = await stage.bytes_of(await stage.library.original(asset.id, "mp4"))
         served.append(whole[span.start : span.stop])
     assert served[0] == served[1]
     # An H.264 keyframe in an MP4 begins with its length and, here, an SEI or the IDR slice.
     assert served[0][4] & 0x1F in {5, 6, 7}
 
 
-async def _bytes(workshop: Workshop, extent: BlobExtent) -> bytes:
-    async with await workshop.blobs.open(extent.blob) as reader:
-        return bytes(await reader.read(extent.start, extent.stop))
+async def test_the_segments_of_all_renditions_are_told_before_they_are_made(
+    stage: Stage, workshop: Workshop, films: Films, seeker: Seeker
+) -> None:
+    asset = await workshop.indexed(films.film(Film(seconds=13, size=(640, 480))))
+    version = (await stage.outline(asset.id)).version
+    segments = (await seeker.seek(asset.id, 9.01, "exact")).segments
+    assert [(one.rendition, one.number) for one in segments] == [("source", 2), ("240p", 2), ("audio", 2)]
+    assert segments[1].url == f"/media/{asset.id}/hls/240p/2.m4s?v={version}"
+    assert [(one.start, one.stop) for one in segments[:2]] == [(8, 13), (8, 13)]
+    assert segments[2].start == pytest.approx(8, abs=0.03)
+    assert stage.demand.asked == []
 
 
-async def test_the_segment_is_told_once_it_is_made(workshop: Workshop, films: Films, seeker: Seeker) -> None:
-    film = films.film(Film(seconds=5))
-    asset = await workshop.indexed(film)
-    assert (await seeker.seek(asset.id, 3.0, "exact")).segment is None
-    asset = await workshop.transcoded(film)
-    segment = (await seeker.seek(asset.id, 3.0, "exact")).segment
-    assert segment is not None
-    assert (segment.rendition, segment.number) == ("180p", 1)
-    assert segment.url == f"/media/{asset.id}/hls/180p/1.m4s"
+@pytest.mark.parametrize("fps", [25, 24, 30, 7])
+async def test_a_boundary_belongs_to_the_segment_that_begins_there(
+    stage: Stage, workshop: Workshop, films: Films, seeker: Seeker, fps: int
+) -> None:
+    asset = await workshop.indexed(films.film(Film(seconds=13, fps=fps)))
+    outline = await stage.outline(asset.id)
+    for one in outline.videos:
+        for number in range(one.count):
+            found = await seeker.seek(asset.id, float(one.seconds(number)), "exact")
+            (there,) = (segment for segment in found.segments if segment.rendition == one.name)
+            assert there.number == number
 
 
 async def test_times_outside_the_film_mean_its_ends(workshop: Workshop, films: Films, seeker: Seeker) -> None:
@@ -78,16 +85,6 @@ async def test_a_film_that_is_still_being_looked_at_is_not_ready(
     await workshop.catalog.update_asset(asset.id, state="failed")
     with pytest.raises(NotFound):
         await seeker.seek(asset.id, 1, "exact")
-
-
-async def test_indexes_are_kept_open_within_bounds(
-    workshop: Workshop, films: Films, seeker: Seeker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("media_service.playback.seeking.MAX_OPEN_BYTES", 1)
-    for _ in range(3):
-        asset = await workshop.indexed(films.film(Film()))
-        await seeker.seek(asset.id, 1, "exact")
-        assert list(seeker._open) == [asset.id]
 
 
 @pytest.mark.parametrize(
