@@ -33,7 +33,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]+")
 
 def manifest(outline: Outline, measured: Measured) -> str:
     """The MPD. `measured`: peak and average bits/s of the renditions of which all is made."""
-    seconds = f"PT{exact_seconds(round(outline.seconds * 1_000_000), 1_000_000)}S"
+    seconds = f"PT{exact_seconds(max(1, round(outline.seconds * 1_000_000)), 1_000_000)}S"
     longest = max(Fraction(max(one.durations), one.timescale) for one in outline.renditions)
     mpd = ET.Element(
         "MPD",

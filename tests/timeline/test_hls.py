@@ -1,4 +1,4 @@
-"""Playlists: every duration exact, every tag where RFC 8216 wants it."""
+"""Playlists: every duration exact, every tag where RFC 8216 wants it, for any film; the rules are checked independently."""
 
 from __future__ import annotations
 
@@ -8,14 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media_service.timeline.facts import Facts, SubtitleFacts
 from media_service.timeline.hls import (
-    AudioMedia,
-    PlaylistSegment,
-    Stream,
-    exact_seconds,
-    master_playlist,
+    iframe_playlist,
+    master,
     media_playlist,
-    target_duration,
+    subtitle_playlist,
+)
+from media_service.timeline.hls_text import exact_seconds, quoted
+from media_service.timeline.outline import Outline
+from media_service.timeline.outlining import outline
+from media_service.timeline.packaging import PackagedTrack
+from media_service.timeline.stored_index import StoredIndex
+from tests.support.hls_rules import Media, check_master, check_media, check_presentation
+from tests.timeline.outlines import (
+    SECOND_SOUND,
+    SOUND,
+    audio_facts,
+    film,
+    films,
+    packaged_picture,
+    packaged_sound,
+    sound_film,
 )
 
 
@@ -41,72 +55,191 @@ def test_a_written_duration_is_never_off_by_more_than_half_a_nanosecond(ticks: i
     )
 
 
-@given(st.lists(st.integers(1, 10**7), min_size=1, max_size=50))
-def test_no_segment_rounds_to_more_than_the_target_duration(durations: list[int]) -> None:
-    segments = [PlaylistSegment(f"{number}.m4s", ticks) for number, ticks in enumerate(durations)]
-    target = target_duration(segments, 90_000)
-    assert all(Fraction(ticks, 90_000) < target + Fraction(1, 2) or target == 1 for ticks in durations)
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("Deutsch", '"Deutsch"'), ('a "b"\n#EXT-X-ENDLIST', "\"a 'b' #EXT-X-ENDLIST\""), ("\ud800", '" "')],
+)
+def test_names_of_strangers_stay_inside_their_quotation_marks(name: str, written: str) -> None:
+    assert quoted(name) == written
 
 
-def test_a_finished_playlist_is_the_growing_one_with_an_end() -> None:
-    text = media_playlist(
-        [PlaylistSegment("0.m4s?v=a", 180_000), PlaylistSegment("1.m4s?v=a", 90_090)],
-        timescale=90_000,
-        init_uri="init.mp4?v=a",
-        complete=True,
-    )
-    assert text.splitlines() == [
+def test_a_media_playlist_has_all_of_the_film() -> None:
+    made = film(10)
+    assert media_playlist(made, made.main).splitlines() == [
         "#EXTM3U",
         "#EXT-X-VERSION:6",
         "#EXT-X-INDEPENDENT-SEGMENTS",
-        "#EXT-X-TARGETDURATION:2",
+        "#EXT-X-TARGETDURATION:4",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        "#EXT-X-PLAYLIST-TYPE:EVENT",
-        "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES",
-        '#EXT-X-MAP:URI="init.mp4?v=a"',
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        f'#EXT-X-MAP:URI="init.mp4?v={made.version}"',
+        "#EXTINF:4.0,",
+        f"0.m4s?v={made.version}",
+        "#EXTINF:4.0,",
+        f"1.m4s?v={made.version}",
         "#EXTINF:2.0,",
-        "0.m4s?v=a",
-        "#EXTINF:1.001,",
-        "1.m4s?v=a",
+        f"2.m4s?v={made.version}",
         "#EXT-X-ENDLIST",
     ]
 
 
-def test_a_growing_playlist_starts_at_its_start_and_keeps_its_target() -> None:
-    text = media_playlist(
-        [PlaylistSegment("0.m4s", 180_000)],
-        timescale=90_000,
-        init_uri="init.mp4",
-        complete=False,
-        least_target=4,
-    )
-    assert "#EXT-X-PLAYLIST-TYPE:EVENT" in text
-    assert "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES" in text
-    assert "#EXT-X-TARGETDURATION:4" in text
-    assert "ENDLIST" not in text
+def test_an_iframe_playlist_has_the_first_bytes_of_each_segment() -> None:
+    made = film(10)
+    text = iframe_playlist(made, made.main, [1000, 2000, 3000])
+    media = check_media(text)
+    assert media.iframes_only
+    assert [one.span for one in media.segments] == [(0, 1000), (0, 2000), (0, 3000)]
+    assert [one.seconds for one in media.segments] == [4, 4, 2]
+    assert media.segments[2].uri == f"2.m4s?v={made.version}"
+    with pytest.raises(ValueError, match="argument"):
+        iframe_playlist(made, made.main, [1000])
 
 
-def test_a_master_playlist_names_each_stream_with_its_sound() -> None:
-    text = master_playlist(
-        [Stream("720p/index.m3u8", 3_000_000, 2_000_000, "avc1.64001f,mp4a.40.2", 1280, 720, "sound")],
-        [AudioMedia("audio/index.m3u8", "sound", "Sound", 2)],
+def test_subtitles_are_one_segment_as_long_as_the_film() -> None:
+    made = film(
+        10, subtitles=(SubtitleFacts(index=5, codec="dvb_subtitle"), SubtitleFacts(index=6, codec="ass"))
     )
-    assert text.splitlines()[3:] == [
+    media = check_media(subtitle_playlist(made, made.subtitles[1]))
+    assert [(one.uri, one.seconds) for one in media.segments] == [
+        (f"../../subtitles/1.vtt?v={made.version}", Fraction(10))
+    ]
+    assert media.target == 10
+    assert media.map_uri is None
+    parsed = check_master(master(made, {}, ()))
+    assert [one["URI"] for one in parsed.group("SUBTITLES", "subtitles")] == ["subtitles-1/index.m3u8"]
+    assert {one.attributes["SUBTITLES"] for one in parsed.variants} == {"subtitles"}
+
+
+def test_a_multivariant_playlist_tells_all_of_each_variant() -> None:
+    text = master(film(10), {}, ["720p"])
+    assert text.splitlines()[:6] == [
+        "#EXTM3U",
+        "#EXT-X-VERSION:6",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
         (
-            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="Sound",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
+            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="stereo",NAME="Sound",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
             'URI="audio/index.m3u8"'
         ),
         (
-            '#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2000000,CODECS="avc1.64001f,mp4a.40.2",'
-            'RESOLUTION=1280x720,AUDIO="sound"'
+            '#EXT-X-STREAM-INF:BANDWIDTH=5700416,AVERAGE-BANDWIDTH=1978240,CODECS="avc1.64001f,mp4a.40.2",'
+            'RESOLUTION=1280x720,VIDEO-RANGE=SDR,FRAME-RATE=25.000,AUDIO="stereo",CLOSED-CAPTIONS=NONE'
         ),
         "720p/index.m3u8",
     ]
+    assert text.splitlines()[-1] == (
+        '#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=5533376,CODECS="avc1.64001f",RESOLUTION=1280x720,VIDEO-RANGE=SDR,'
+        'URI="720p/iframes.m3u8"'
+    )
 
 
-def test_a_sound_without_picture_is_a_stream_of_its_own() -> None:
-    text = master_playlist([Stream("audio/index.m3u8", 130_000, 128_000, "mp4a.40.2")])
-    assert text.splitlines()[-2:] == [
-        '#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128000,CODECS="mp4a.40.2"',
-        "audio/index.m3u8",
+def variants(made: Outline, **measured: tuple[int, int]) -> list[str]:
+    parsed = check_master(master(made, measured, ()))
+    return [one.uri.removesuffix("/index.m3u8") for one in parsed.variants]
+
+
+def test_the_source_is_first_where_everybody_can_play_it_at_once() -> None:
+    packaged = (packaged_picture(), packaged_sound())
+    assert variants(film(10, packaged=packaged)) == ["source", "1080p", "720p", "480p", "240p"]
+
+
+def test_else_the_largest_of_two_megabits_is_first() -> None:
+    hevc = (packaged_picture(codecs="hvc1.1.6.L93.B0"),)
+    assert variants(film(10)) == ["720p", "1080p", "480p", "240p"]
+    assert variants(film(10, packaged=hevc)) == ["720p", "source", "1080p", "480p", "240p"]
+    assert variants(film(10), **{"720p": (4_000_000, 2_000_001)})[0] == "480p"
+    everything = dict.fromkeys(("1080p", "720p", "480p", "240p"), (9_000_000, 3_000_000))
+    assert variants(film(10), **everything)[0] == "240p"
+    huge = {"source": (10_000_001, 9_000_000)}
+    assert variants(film(10, packaged=(packaged_picture(),)), **huge)[0] == "720p"
+
+
+def test_bandwidths_are_as_measured_with_the_dearest_sound() -> None:
+    made = film(10, audio=(audio_facts(SOUND), audio_facts(SECOND_SOUND)))
+    measured = {"720p": (3000, 2000), "audio": (200, 100), "audio-2": (300, 90)}
+    by_uri = {one.uri: one.attributes for one in check_master(master(made, measured, ())).variants}
+    found = by_uri["720p/index.m3u8"]
+    assert (found["BANDWIDTH"], found["AVERAGE-BANDWIDTH"]) == ("3300", "2100")
+
+
+def test_six_channels_are_a_group_beside_stereo_with_the_same_tracks() -> None:
+    made = film(
+        10, audio=(audio_facts(SOUND, channels=6, language="ger"), audio_facts(SECOND_SOUND, language="eng"))
+    )
+    parsed = check_master(master(made, {}, ()))
+    assert [
+        (one["GROUP-ID"], one["NAME"], one["LANGUAGE"], one["DEFAULT"], one["CHANNELS"], one["URI"])
+        for one in parsed.media
+    ] == [
+        ("stereo", "Deutsch", "de", "YES", "2", "audio/index.m3u8"),
+        ("stereo", "English", "en", "NO", "2", "audio-2/index.m3u8"),
+        ("surround", "Deutsch", "de", "YES", "6", "audio-51/index.m3u8"),
+        ("surround", "English", "en", "NO", "2", "audio-2/index.m3u8"),
     ]
+    assert [(one.uri, one.attributes["AUDIO"]) for one in parsed.variants][:2] == [
+        ("720p/index.m3u8", "stereo"),
+        ("720p/index.m3u8", "surround"),
+    ]
+
+
+def test_names_in_a_group_are_told_apart() -> None:
+    sounds = (
+        audio_facts(SOUND, language="eng", title="A\n"),
+        audio_facts(SECOND_SOUND, language="eng", title="A"),
+        audio_facts(3, language="eng", title="A 2"),
+    )
+    members = check_master(master(film(10, audio=sounds), {}, ())).group("AUDIO", "stereo")
+    assert [one["NAME"] for one in members] == ["English (A)", "English (A) 2", "English (A 2)"]
+    assert [one["AUTOSELECT"] for one in members] == ["YES", "NO", "NO"]
+
+
+def test_sound_alone_is_a_variant_of_its_own() -> None:
+    parsed = check_master(master(sound_film(10), {}, ()))
+    assert not parsed.media
+    assert [one.uri for one in parsed.variants] == ["audio/index.m3u8"]
+    assert "RESOLUTION" not in parsed.variants[0].attributes
+    several = sound_film(10, audio_facts(SOUND, channels=6), audio_facts(SECOND_SOUND))
+    parsed = check_master(master(several, {}, ()))
+    assert [(one.uri, one.attributes["AUDIO"]) for one in parsed.variants] == [
+        ("audio/index.m3u8", "stereo"),
+        ("audio-51/index.m3u8", "surround"),
+    ]
+
+
+def test_segments_that_need_the_one_before_are_not_called_independent() -> None:
+    made = film(10, packaged=(packaged_picture(), packaged_sound()))
+    dependent = Outline(
+        recipes=1, seconds=made.seconds, independent=False, renditions=made.renditions, subtitles=()
+    )
+    assert not check_master(master(dependent, {}, ())).independent
+    found = {one.name: check_media(media_playlist(dependent, one)).independent for one in made.renditions}
+    assert found == {name: name != "source" for name in found}
+
+
+def test_high_dynamic_range_is_said() -> None:
+    made = film(10, packaged=(packaged_picture(codecs="hvc1.2.4.L120.B0", video_range="PQ"),))
+    ranges = {
+        one.uri.partition("/")[0]: one.attributes["VIDEO-RANGE"]
+        for one in check_master(master(made, {}, ())).variants
+    }
+    assert ranges == {"source": "PQ", "1080p": "SDR", "720p": "SDR", "480p": "SDR", "240p": "SDR"}
+
+
+@given(films())
+def test_any_film_has_playlists_that_keep_all_rules(
+    source: tuple[Facts, StoredIndex, dict[int, PackagedTrack]],
+) -> None:
+    made = outline(*source)
+    parsed = check_master(master(made, {}, [one.name for one in made.videos]))
+    playlists: dict[str, Media] = {}
+    for one in made.renditions:
+        media = playlists[f"{one.name}/index.m3u8"] = check_media(media_playlist(made, one))
+        assert len(media.segments) == one.count
+        # Each EXTINF is off by half a nanosecond at most.
+        assert abs(media.seconds - one.seconds(one.count)) <= Fraction(one.count, 2 * 10**9)
+        if one.kind == "video":
+            sizes = range(100, 100 + one.count)
+            playlists[f"{one.name}/iframes.m3u8"] = check_media(iframe_playlist(made, one, sizes))
+    for track in made.subtitles:
+        if track.convertible:
+            playlists[f"subtitles-{track.number}/index.m3u8"] = check_media(subtitle_playlist(made, track))
+    check_presentation(parsed, playlists)

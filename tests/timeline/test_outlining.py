@@ -222,7 +222,7 @@ def test_any_film_has_an_outline_that_holds_together(
         (one.kind for one in made.renditions), reverse=True
     )
     assert {one.stream for one in made.renditions} == {one.stream for one in index.tracks}
-    assert made.seconds >= 0.001
+    assert made.seconds > 0
     for one in made.renditions:
         assert one.boundaries[0] == 0
         assert all(here < there for here, there in pairwise(one.boundaries))
