@@ -128,8 +128,9 @@ window.player = {
     };
   },
 
-  /** Plays for `seconds` of the film, or to its end. */
+  /** Plays `seconds` of the film, or to its end, four times as fast as it is; tells where it then is. */
   async play(seconds) {
+    video.playbackRate = 4;
     const stop = Math.min(video.currentTime + seconds, video.duration);
     await video.play();
     while (video.currentTime < stop && !video.ended) await Promise.race([once(video, "timeupdate"), once(video, "ended")]);
