@@ -1,7 +1,7 @@
 # `make run` and `make test` are all that a fresh checkout needs; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format torture install install-dev lock clean
+.PHONY: help run test lint format torture bench install install-dev lock clean
 
 VENV := .venv/bin/
 
@@ -25,6 +25,9 @@ format: install-dev ## let ruff format the code and sort the imports
 
 torture: install-dev ## the long kill and load runs
 	$(VENV)python -m pytest -m torture
+
+bench: install-dev ## speed, as ratios to nginx and to ffmpeg alone, in the same run (some minutes)
+	$(VENV)python -m bench
 
 install: ## what `make run` needs: programs, .venv, browser libraries
 	@sh scripts/packages.sh run
