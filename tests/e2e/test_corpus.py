@@ -1,10 +1,11 @@
-"""Every film of ../shared/corpus, from the upload to the finished rendition, judged by ffprobe and ffmpeg."""
+"""Every film of ../shared/corpus, from the upload to all that viewers get of it, judged by ffprobe and ffmpeg."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,26 @@ import pytest
 
 from media_service import errors
 from tests.support.api import PLAYABLE, download, listed, offer, put_in, settled
+from tests.support.hls_rules import check_master, check_media, check_presentation
 from tests.support.media import probe
+from tests.support.renditions import (
+    boundaries,
+    frame_times,
+    heard,
+    joined,
+    kept,
+    later_seconds,
+    playlist_of,
+)
 from tests.support.server import Server, running_server
 from tests.support.shared import SHARED, corpus
-from tests.support.tracks import Tracks, tracks
+from tests.support.tracks import tracks
 
 DURATION_WITHIN_SECONDS = 0.1
+END_WITHIN_SECONDS = 1.0  # picture and sound may end apart
 OFFSET_WITHIN_SECONDS = 0.02
+TICK = Fraction(1, 90_000)  # seconds; within how much each frame has to be shown at its time
+PLAYED_SECONDS = 3  # of each playlist, by ffmpeg
 DEADLINE_SECONDS = 500.0  # for all of them; much, because the machine may have other work
 LONG_SECONDS = 60.0  # of longer films only the keyframes are decoded
 REJECTED = {
@@ -67,13 +81,25 @@ class Corpus:
         assert asset["state"] == "ready", asset["error"]
         return asset
 
-    def rendition(self, name: str) -> Path:
-        """The finished rendition as a file."""
+    def film(self, name: str) -> Path:
+        """The film as one classic file."""
         path = self._directory / f"{name}.mp4"
         if not path.exists():
             with self.server.client() as client:
                 download(client, self.ready(name)["playback"]["mp4"], path)
         return path
+
+    def rendition(self, name: str, rendition: str) -> Path:
+        """The segments of a rendition as one file."""
+        path = self._directory / f"{name}-{rendition}.mp4"
+        if not path.exists():
+            with self.server.client() as client:
+                joined(client, self.ready(name)["id"], rendition, path)
+        return path
+
+    def renditions(self, name: str, kind: str) -> list[dict[str, Any]]:
+        """The renditions of that kind, as the API tells of them."""
+        return [one for one in self.ready(name)["renditions"] if one["kind"] == kind]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +121,11 @@ def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service that transcodes nothing: what plays, plays from the original."""
     with running_server(tmp_path_factory.mktemp("idle"), transcode_workers=0) as server:
         yield server
+
+
+def streams(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = probe(path, "-show_streams")["streams"]
+    return found
 
 
 @pytest.mark.parametrize("name", MOOV_AT_END)
@@ -152,35 +183,25 @@ def test_a_file_without_a_picture_is_heard_or_refused(given: Corpus, name: str) 
         assert answer.json()["code"] in REJECTED
         return
     asset = given.ready(name)
-    heard, source = tracks(given.rendition(name)), tracks(path_of(name))
-    assert heard.video is None
-    assert heard.stop == pytest.approx(source.stop, abs=DURATION_WITHIN_SECONDS)
+    sound, source = tracks(given.film(name)), tracks(path_of(name))
+    assert sound.video is None
+    assert sound.stop == pytest.approx(source.stop, abs=DURATION_WITHIN_SECONDS)
     assert asset["duration"] == pytest.approx(source.stop, abs=DURATION_WITHIN_SECONDS)
-    assert [stream["codec_name"] for stream in streams(given.rendition(name))] == ["aac"]
-
-
-def streams(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = probe(path, "-show_streams")["streams"]
-    return found
+    assert [stream["codec_name"] for stream in streams(given.film(name))] == ["aac"]
 
 
 @pytest.mark.parametrize("name", names("ok"))
 def test_a_film_becomes_ready_whole_and_in_time(given: Corpus, name: str) -> None:
     asset = given.ready(name)
-    source, made = tracks(path_of(name)), tracks(given.rendition(name))
+    source, made = tracks(path_of(name)), tracks(given.film(name))
     assert asset["duration"] == pytest.approx(source.stop, abs=DURATION_WITHIN_SECONDS)
+    assert asset["progress"] == 1.0
     assert made.stop == pytest.approx(source.stop, abs=DURATION_WITHIN_SECONDS)
     assert source.video
     assert made.video
     assert made.video.frames == source.video.frames
     assert (made.audio is None) == (source.audio is None)
-    keeps_offset(source, made)
-    plays_without_complaint(given.rendition(name), source.stop)
-
-
-def keeps_offset(source: Tracks, made: Tracks) -> None:
-    if source.offset is not None:
-        assert made.offset == pytest.approx(source.offset, abs=OFFSET_WITHIN_SECONDS)
+    plays_without_complaint(given.film(name), source.stop)
 
 
 def plays_without_complaint(path: Path, seconds: float) -> None:
@@ -203,18 +224,90 @@ def plays_without_complaint(path: Path, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("name", names("ok"))
-def test_a_rendition_is_what_every_player_decodes(given: Corpus, name: str) -> None:
-    found = {stream["codec_type"]: stream for stream in streams(given.rendition(name))}
-    picture = found["video"]
-    assert (picture["codec_name"], picture["profile"], picture["pix_fmt"]) == ("h264", "High", "yuv420p")
-    assert picture["sample_aspect_ratio"] == "1:1"
-    assert picture["width"] % 2 == picture["height"] % 2 == 0
-    assert picture["height"] <= 1080
-    assert not [data for data in picture.get("side_data_list", []) if "rotation" in data]
-    colours = {picture[name] for name in ("color_space", "color_transfer", "color_primaries")}
-    assert colours == {"bt709"}
-    if "audio" in found:
-        assert (found["audio"]["codec_name"], found["audio"]["profile"]) == ("aac", "LC")
+def test_every_rendition_shows_each_frame_at_its_time(given: Corpus, name: str) -> None:
+    asset = given.ready(name)
+    source = [time - origin(path_of(name)) for time in frame_times(path_of(name))]
+    pictures = given.renditions(name, "video")
+    assert pictures
+    for picture in pictures:
+        with given.server.client() as client:
+            edges = boundaries(playlist_of(client, asset["id"], picture["name"]))
+        step = max(1, round(pictures[0]["frame_rate"] / picture["frame_rate"]))
+        wanted = kept(source, edges, step)
+        shown = frame_times(given.rendition(name, picture["name"]))
+        assert len(shown) == len(wanted), picture["name"]
+        late = [abs(there - time) for there, time in zip(shown, wanted, strict=True)]
+        assert max(late) <= TICK, (picture["name"], float(max(late)))
+
+
+def origin(path: Path) -> Fraction:
+    """When the film begins on the source's own clock, in seconds: when its first track does."""
+    begins = [min(frame_times(path, f"{stream['index']}")) for stream in streams(path) if plays(stream)]
+    # What an edit list cuts only a part of begins with the film.
+    return min(max(Fraction(0), time) if is_mp4(path) else time for time in begins)
+
+
+def plays(stream: dict[str, Any]) -> bool:
+    return stream["codec_type"] in {"video", "audio"}
+
+
+def is_mp4(path: Path) -> bool:
+    return path.suffix == ".mp4"
+
+
+@pytest.mark.parametrize("name", names("ok", "ok-or-4xx"))
+def test_sound_is_heard_when_it_was(given: Corpus, name: str) -> None:
+    sounds = given.renditions(name, "audio")
+    tracks_there = sum(stream["codec_type"] == "audio" for stream in streams(path_of(name)))
+    assert len({sound["name"].removesuffix("-51") for sound in sounds}) == tracks_there
+    recognised = heard(path_of(name)) if sounds else None
+    for sound in sounds:
+        if recognised is not None and not sound["name"].startswith("audio-2"):
+            late = later_seconds(heard(given.rendition(name, sound["name"])), recognised)
+            assert late is None or abs(late) < OFFSET_WITHIN_SECONDS, (sound["name"], late)
+
+
+@pytest.mark.parametrize("name", names("ok", "ok-or-4xx"))
+def test_playlists_keep_the_rules_and_play(given: Corpus, name: str) -> None:
+    asset = given.ready(name)
+    base = f"/media/{asset['id']}/hls/"
+    with given.server.client() as client:
+        master = check_master(client.get(base + "master.m3u8").raise_for_status().text)
+        media = {uri: check_media(client.get(base + uri).raise_for_status().text) for uri in master.uris}
+        check_presentation(master, media)
+        for uri, playlist in media.items():
+            if playlist.iframes_only:
+                assert uri.removesuffix("/iframes.m3u8") in {one["name"] for one in asset["renditions"]}
+            else:
+                assert float(playlist.seconds) == pytest.approx(asset["duration"], abs=END_WITHIN_SECONDS)
+        assert client.get(asset["playback"]["dash"]).status_code == 200
+    address = given.server.url + base + "master.m3u8"
+    argv = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", address, "-t", str(PLAYED_SECONDS)]
+    done = subprocess.run(
+        [*argv, "-f", "null", "-"], check=False, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", names("ok", "ok-or-4xx"))
+def test_what_is_encoded_is_what_every_player_decodes(given: Corpus, name: str) -> None:
+    for made in given.ready(name)["renditions"]:
+        (stream,) = streams(given.rendition(name, made["name"]))
+        if made["packaged"]:
+            continue
+        if made["kind"] == "audio":
+            assert (stream["codec_name"], stream["profile"]) == ("aac", "LC")
+            assert (stream["channels"], stream["sample_rate"]) == (made["channels"], "48000")
+            continue
+        assert (stream["codec_name"], stream["profile"], stream["pix_fmt"]) == ("h264", "High", "yuv420p")
+        assert made["codecs"] == f"avc1.6400{stream['level']:02x}", "what players decide by"
+        assert stream["sample_aspect_ratio"] == "1:1"
+        assert (stream["width"], stream["height"]) == (made["width"], made["height"])
+        assert stream["width"] % 2 == stream["height"] % 2 == 0
+        assert min(stream["width"], stream["height"]) <= 1080
+        assert not [data for data in stream.get("side_data_list", []) if "rotation" in data]
+        colours = {stream[name] for name in ("color_space", "color_transfer", "color_primaries")}
+        assert colours == {"bt709"}
 
 
 @pytest.mark.parametrize("name", names("ok"))
@@ -224,15 +317,19 @@ def test_a_picture_is_upright_and_keeps_its_shape(given: Corpus, name: str) -> N
     width, height = source["width"] * across / down, float(source["height"])
     if any(data.get("rotation", 0) % 180 for data in source.get("side_data_list", [])):
         width, height = height, width
-    picture = next(one for one in streams(given.rendition(name)) if one["codec_type"] == "video")
-    # Never more lines than the source has, but for pixels that are not square: those are stretched, not thrown away.
-    assert min(picture["width"], picture["height"]) <= min(1080, max(width, height))
-    across, down = picture["width"] / width, picture["height"] / height
-    assert across == pytest.approx(down, rel=1.5 / min(width, height)), "the shape has changed"
+    largest = 0
+    for made in given.renditions(name, "video"):
+        # Never more lines than the source has, but for pixels that are not square: those are stretched, not thrown away.
+        assert min(made["width"], made["height"]) <= max(width, height)
+        across, down = made["width"] / width, made["height"] / height
+        off = 1.5 / min(made["width"], made["height"])
+        assert across == pytest.approx(down, rel=off), f"the shape of {made['name']} has changed"
+        largest = max(largest, made["height"])
+    assert largest >= min(height, 1080) * 0.99
 
 
 def test_a_phones_film_stands_upright(given: Corpus) -> None:
     asset = given.ready("phone_rot90.mp4")
     assert (asset["width"], asset["height"]) == (288, 352)
-    picture = next(one for one in streams(given.rendition("phone_rot90.mp4")) if one["codec_type"] == "video")
-    assert (picture["width"], picture["height"]) == (288, 352)
+    for made in given.renditions("phone_rot90.mp4", "video"):
+        assert made["height"] > made["width"]
