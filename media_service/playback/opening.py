@@ -36,7 +36,7 @@ class Opener:
         return Film(asset, await self._outline(asset))
 
     async def outline(self, asset_id: str) -> Outline:
-        """The film's outline, without a look at the catalog where it is known: for whoever asks that anyway.
+        """The film's outline, without a look at the catalog where it is known: for whoever asks the catalog anyway.
 
         Raises NotFound and NotReady like `film`.
         """
@@ -46,11 +46,11 @@ class Opener:
             return (await self.film(asset_id)).outline
 
     async def _outline(self, asset: Asset) -> Outline:
+        if asset.state == "failed":
+            raise NotFound("This file could not be read or converted; there is nothing to play.")
         try:
             return await self._outlines.of(asset.id)
         except NotFound:
-            if asset.state == "failed":
-                raise NotFound("This file could not be read; there is nothing to play.") from None
             raise NotReady("The file is still being looked at.") from None
 
 

@@ -66,10 +66,12 @@ class Segments:
         try:
             return await self._catalog.segment_of(asset_id, name, number)
         except NotFound:
+            await self._opener.film(asset_id)  # which may have been deleted, or have failed
             await self._demand.segment(asset_id, name, number)
         return await self._catalog.segment_of(asset_id, name, number)
 
     async def _packaged(self, asset_id: str, rendition: OutlineRendition, number: int) -> tuple[Extent, ...]:
+        await self._opener.film(asset_id)
         index = await self._indexes.of(asset_id)
         cut = packaging.segment(index.track(rendition.stream), rendition, number)
         original = original_key(asset_id)

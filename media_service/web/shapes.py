@@ -177,8 +177,7 @@ def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
     # An original that no browser seeks in can still be fetched at its address; it is not offered for playing.
     if asset.original_layout is not None and asset.codecs is not None:
         original = OriginalJson(f"{base}/original.{asset.extension}", asset.media_type, asset.codecs)
-    # Also of a film that failed while it was encoded: what there is of it plays.
-    plays = asset.state != "probing" and bool(renditions)
+    plays = asset.state in {"playable", "ready"} and bool(renditions)
     mp4 = _whole_file(renditions) if plays else None
     main = {one.kind: one for one in reversed(renditions)}  # the first picture and the first sound
     return PlaybackJson(

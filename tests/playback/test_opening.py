@@ -83,11 +83,14 @@ async def test_nothing_of_a_deleted_film_is_found_though_its_outline_is_remember
         await ALL[what](stage, asset.id)
 
 
-async def test_what_failed_while_it_was_made_plays_as_far_as_it_is(stage: Stage, films: Films) -> None:
+@pytest.mark.parametrize("what", FROM_THE_OUTLINE)
+async def test_nothing_is_made_of_a_film_that_failed(stage: Stage, films: Films, what: str) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
+    await ALL[what](stage, asset.id)
     await stage.workshop.catalog.update_asset(asset.id, state="failed", error_code="transcode_failed")
-    assert (await stage.playlists.master(asset.id)).size
-    assert (await stage.segments.segment(asset.id, "source", 0, None)).size
+    await stage.workshop.catalog.put_renditions(asset.id, [])
+    with pytest.raises(NotFound):
+        await ALL[what](stage, asset.id)
 
 
 async def test_a_rendition_that_the_film_does_not_have_is_not_found(stage: Stage, films: Films) -> None:
