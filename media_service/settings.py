@@ -63,6 +63,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Films transcoded at the same time; 0 serves and accepts but makes nothing.",
         ),
     ] = 1
+    transcode_ahead: Annotated[
+        bool,
+        Meta(
+            description="Whether films are transcoded before anybody asks for them; if false, only what somebody plays is made."
+        ),
+    ] = True
     transcode_threads: Annotated[
         int, Meta(ge=0, le=64, description="Threads of each encoder; 0 lets ffmpeg take every core.")
     ] = 0

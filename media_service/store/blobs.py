@@ -110,6 +110,9 @@ class BlobStore(Protocol):
     async def trees(self) -> list[str]:
         """The first segments of all keys, sorted."""
 
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys of all blobs below `prefix`, sorted, also of those that still grow; none for an absent tree."""
+
     async def finish_deletions(self) -> None:
         """Finish deletions that a crash cut short. What is being deleted meanwhile is no trouble."""
 

@@ -33,9 +33,9 @@ def segments_tree(asset_id: str) -> str:
     return f"{asset_id}/segments"
 
 
-def segment_key(asset_id: str, rendition: str, number: int, digest: str) -> str:
-    """One encoded segment. Named by its bytes too: twins of it never meet in one file."""
-    return f"{segments_tree(asset_id)}/{rendition}/{number}-{digest}"
+def segment_key(asset_id: str, rendition: str, number: int, making: str) -> str:
+    """One encoded segment. `making` is different each time that it is made: twins of it never meet in one file."""
+    return f"{segments_tree(asset_id)}/{rendition}/{number}-{making}"
 
 
 def classic_header_key(asset_id: str, rendition: str) -> str:

@@ -97,6 +97,10 @@ class LocalBlobs:
         """See `BlobStore.trees`."""
         return await change(self._writers, self._trees)
 
+    async def keys(self, prefix: str) -> list[str]:
+        """See `BlobStore.keys`."""
+        return await change(self._writers, self._keys, self._path(prefix))
+
     async def finish_deletions(self) -> None:
         """See `BlobStore.finish_deletions`."""
         await change(self._writers, self._finish_deletions)
@@ -122,6 +126,11 @@ class LocalBlobs:
         with os.scandir(self.root) as entries:
             directories = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         return sorted(filter(is_key_segment, directories))
+
+    def _keys(self, path: Path) -> list[str]:
+        # os.walk passes over directories that vanish meanwhile.
+        found = (Path(directory) / name for directory, _, names in os.walk(path) for name in names)
+        return sorted(str(file.relative_to(self.root)) for file in found)
 
     def _finish_deletions(self) -> None:
         with os.scandir(self.root) as entries:

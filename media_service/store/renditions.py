@@ -153,6 +153,13 @@ class Renditions:
             found[name].add(number)
         return dict(found)
 
+    async def segment_blobs(self, asset_id: str) -> set[str]:
+        """The blobs of all stored segments: what a sweeper must leave alone."""
+        return {
+            blob
+            for (blob,) in await self._rows(select(segments.c.blob).where(segments.c.asset_id == asset_id))
+        }
+
     async def sizes(self, asset_id: str, rendition: str) -> list[tuple[int, int, int]]:
         """Number, size and `iframe_size` (bytes) of the stored segments of a rendition, by number."""
         query = select(segments.c.number, segments.c.size, segments.c.iframe_size).where(

@@ -1,59 +1,84 @@
-"""Puts a finished rendition together as one classic MP4: a header is made and kept, the rest are spans of the runs' blobs."""
+"""Puts an encoded rendition together as one classic MP4: a header is made and kept, the rest are spans of what is there."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
+from media_service.errors import NotFound
 from media_service.mp4.fragments import unpack_samples
 from media_service.mp4.init_segment import read_init
-from media_service.mp4.progressive import (
-    ProgressiveLayout,
-    ProgressiveSegment,
-    ProgressiveTrack,
-    build_header,
-)
+from media_service.mp4.progressive import ProgressiveSegment, ProgressiveTrack, build_header
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
-from media_service.store.keys import classic_header_key
-from media_service.store.records import Rendition, Segment
+from media_service.store.keys import classic_header_key, index_key, original_key
+from media_service.store.records import Segment
+from media_service.timeline import packaging
+from media_service.timeline.outline import Outline, OutlineRendition
+from media_service.timeline.stored_index import StoredIndex
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
+from media_service.work.keeping import keep, read_whole
+
+# One track of the file: what a player has to know before, and of each segment the samples and where their bytes lie.
+_Track = tuple[bytes, list[tuple[ProgressiveSegment, Sequence[BlobExtent]]]]
 
 
-async def classic_layout(catalog: Catalog, blobs: BlobStore, asset_id: str, name: str) -> bytes:
-    """The packed layout of `{name}.mp4`: the rendition, with the asset's sound where it is a picture.
+async def classic_layout(
+    catalog: Catalog, blobs: BlobStore, asset_id: str, outline: Outline, rendition: OutlineRendition
+) -> bytes:
+    """The packed layout of `{name}.mp4`: an encoded rendition, with the film's main sound where it is a picture.
 
-    All segments must be there. Raises NotFound when the asset is deleted meanwhile, StorageFull.
+    All segments of both must be there. Raises NotFound when the asset is deleted meanwhile, StorageFull.
     """
-    everything = await catalog.renditions(asset_id)
-    main = next(one for one in everything if one.name == name)
-    sounds = [one for one in everything if one.kind == "audio" and one is not main]
-    renditions = [main, *sounds[:1]] if main.kind == "video" else [main]
-    segments = [await catalog.segments(asset_id, one.name) for one in renditions]
+    sounds = outline.sounds[:1] if rendition.kind == "video" else ()
+    tracks = [await _track(catalog, blobs, asset_id, one) for one in (rendition, *sounds)]
     # A film of three hours has a million samples: off the loop, or every viewer would stutter.
-    made = await asyncio.to_thread(_build, renditions, segments)
-    assert main.blob is not None, "a rendition that is being made has its blob"
-    header_key = classic_header_key(main.blob)
-    async with await blobs.create(header_key) as writer:
-        await writer.write(made.header)
-        await writer.seal()
-    payloads = (segments[track][number] for track, number in made.order)
-    return layout.pack(
-        [
-            BlobExtent(header_key, 0, len(made.header)),
-            *(BlobExtent(one.blob, one.payload_start, one.stop) for one in payloads),
-        ]
-    )
+    header, payloads = await asyncio.to_thread(_put_together, tracks)
+    key = classic_header_key(asset_id, rendition.name)
+    await keep(blobs, key, header)
+    return await asyncio.to_thread(layout.pack, [BlobExtent(key, 0, len(header)), *payloads])
 
 
-def _build(renditions: Sequence[Rendition], segments: Sequence[Sequence[Segment]]) -> ProgressiveLayout:
-    return build_header(
-        [
-            ProgressiveTrack(
-                read_init(rendition.init or b""),
-                [ProgressiveSegment(one.begin_ticks, unpack_samples(one.samples)) for one in of_rendition],
-            )
-            for rendition, of_rendition in zip(renditions, segments, strict=True)
-        ]
+async def _track(catalog: Catalog, blobs: BlobStore, asset_id: str, rendition: OutlineRendition) -> _Track:
+    if rendition.packaged is not None:
+        # One of our own: an open index is used by one thread at a time.
+        data = await read_whole(blobs, index_key(asset_id))
+        return rendition.packaged.init, await asyncio.to_thread(_packaged, asset_id, data, rendition)
+    init = await catalog.init_of(asset_id, rendition.name)
+    if init is None:
+        raise NotFound("A rendition that is made has its init segment.")
+    segments = await catalog.segments(asset_id, rendition.name)
+    return init, await asyncio.to_thread(_stored, segments)
+
+
+def _stored(segments: Sequence[Segment]) -> list[tuple[ProgressiveSegment, Sequence[BlobExtent]]]:
+    return [
+        (
+            ProgressiveSegment(one.begin_ticks, unpack_samples(one.samples)),
+            (BlobExtent(one.blob, one.payload_start, one.size),),
+        )
+        for one in segments
+    ]
+
+
+def _packaged(
+    asset_id: str, index: bytes, rendition: OutlineRendition
+) -> list[tuple[ProgressiveSegment, Sequence[BlobExtent]]]:
+    track = StoredIndex(index).track(rendition.stream)
+    cuts = (packaging.segment(track, rendition, number) for number in range(rendition.count))
+    return [
+        (
+            ProgressiveSegment(cut.base_time, cut.samples),
+            [BlobExtent(original_key(asset_id), start, stop) for start, stop in cut.spans],
+        )
+        for cut in cuts
+    ]
+
+
+def _put_together(tracks: Sequence[_Track]) -> tuple[bytes, list[BlobExtent]]:
+    """The header, and where all that follows it lies."""
+    made = build_header(
+        [ProgressiveTrack(read_init(init), [samples for samples, _ in segments]) for init, segments in tracks]
     )
+    return made.header, [extent for track, number in made.order for extent in tracks[track][1][number][1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from media_service.store.blobs import BlobStore
 from media_service.store.keys import index_key
 from media_service.timeline.stored_index import StoredIndex
+from media_service.work.keeping import read_whole
 from media_service.work.opened import Opened
 
 MAX_OPEN_BYTES = 32 << 20  # that of a film of three hours has three megabytes
@@ -22,5 +23,5 @@ class Indexes:
         return await self._opened.of(asset_id)
 
     async def _read(self, asset_id: str) -> tuple[StoredIndex, int]:
-        async with await self._blobs.open(index_key(asset_id)) as reader:
-            return StoredIndex(bytes(await reader.read(0, reader.size))), reader.size
+        data = await read_whole(self._blobs, index_key(asset_id))
+        return StoredIndex(data), len(data)

@@ -1,7 +1,7 @@
 """Looks at a stored original as closely as it takes to serve it and to judge what is made of it.
 
 For MP4 that is its own sample tables: no packet is read, and a film of any size is playable in milliseconds. For
-anything else it is one pass over the packets. A still for the film is made afterwards: nobody waits for it.
+anything else it is one pass over the packets.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import zlib
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -16,25 +18,26 @@ import msgspec
 from media_service.errors import (
     AbsurdMedia,
     BrokenMedia,
-    ConverterKilled,
     MediaRejected,
-    TranscodeFailed,
+    NotFound,
     TruncatedMedia,
 )
-from media_service.ffmpeg import recipes
 from media_service.ffmpeg.fence import PROBE_LIMITS, Limits
-from media_service.ffmpeg.pipes import Pipe
-from media_service.ffmpeg.process import start
 from media_service.ffmpeg.scanning import scan
 from media_service.mp4.view import MovieView, movie_view
 from media_service.store.blobs import BlobReader, BlobStore
 from media_service.store.catalog import Catalog
-from media_service.store.keys import index_key, original_header_key, original_key, poster_key
+from media_service.store.keys import index_key, original_header_key, original_key, outline_key
 from media_service.store.records import Asset
 from media_service.timeline.facts import Facts
 from media_service.timeline.index import Index
 from media_service.timeline.index_codec import encode
 from media_service.timeline.index_tables import index_movie, pair_tracks
+from media_service.timeline.outline import Outline
+from media_service.timeline.outline import decode as decode_outline
+from media_service.timeline.outline import encode as encode_outline
+from media_service.timeline.outlining import outline
+from media_service.timeline.packaging import packagable
 from media_service.timeline.packets import Packets, packets_of
 from media_service.timeline.seekability import Moov, Seekability, seekability
 from media_service.timeline.stored_index import StoredIndex
@@ -42,25 +45,30 @@ from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
 from media_service.work.browsers import browser_codecs
 from media_service.work.events import Events
+from media_service.work.keeping import keep, read_whole
+from media_service.work.rows import facts_of, rows_of
 
 log = logging.getLogger(__name__)
-
-# A still from a tenth into the film: behind logos and fades, before the plot.
-POSTER_SHARE = 0.1
-POSTER_AT_MOST_SECONDS = 60.0
-MAX_POSTER_BYTES = 4 << 20
-# One scan and one still at the same time, each of which may take PROBE_LIMITS' memory: part of the sum in
-# docs/settings.md. A scan reads a whole file at the disk's speed, so a second one beside it would make both slower; stills,
-# which are short, do not wait for scans.
-LOOKERS = 2
 
 # Matroska's writers note the duration when they are done. Much less than that in packets means a file cut short.
 CUT_SHARE = 0.9
 CUT_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look found: of MP4 its `view`; `index` as it is stored."""
+
+    facts: Facts
+    seconds: float
+    view: MovieView | None
+    index: bytes
+    verdict: Seekability | None
+    outline: Outline
+
+
 class Indexer:
-    """The job `index(asset)` with what it needs."""
+    """The job `index(asset)` with what it needs. `scanning` is held while all of a file is read."""
 
     def __init__(
         self,
@@ -70,6 +78,7 @@ class Indexer:
         events: Events,
         limits: Limits,
         max_duration_seconds: float,
+        scanning: asyncio.Semaphore,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
@@ -77,33 +86,25 @@ class Indexer:
         self._limits = limits
         self._max_duration_seconds = max_duration_seconds
         self._reading = asyncio.Semaphore(1)
-        self._scanning = asyncio.Semaphore(1)
-        self._drawing = asyncio.Semaphore(1)
+        self._scanning = scanning
 
     async def index(self, asset: Asset) -> Asset:
-        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile."""
+        """The asset as `playable`, or as `failed` with the reason. Raises NotFound when it is deleted meanwhile.
+
+        All that viewers can ask for follows from the index, the outline and the rows of its renditions, so those are there
+        first. Until then a crash costs nothing but the look.
+        """
         try:
             async with await self._blobs.open(original_key(asset.id)) as original:
-                asset, index, moov = await self._look(asset, _facts(asset), original)
-            self._events.publish("asset", asset.id)
-            asset = await self._keep_index(asset, index, moov)
+                found = await self._look(facts_of(asset), original)
+            asset = await self._keep_all(asset, found)
         except MediaRejected as error:
             log.info("%s is refused: %s: %s", asset.id, error.code, error.detail)
             asset = await self._catalog.fail_asset(asset.id, error)
         self._events.publish("asset", asset.id)
         return asset
 
-    async def make_poster(self, asset: Asset) -> None:
-        """Keep a still of the film, if one can be made. Raises NotFound when the asset is deleted meanwhile."""
-        facts = _facts(asset)
-        if facts.video is None:
-            return
-        async with self._drawing, await self._blobs.open(original_key(asset.id)) as original:
-            if await self._make_poster(asset, facts, original):
-                await self._catalog.update_asset(asset.id, has_poster=True)
-                self._events.publish("asset", asset.id)
-
-    async def _look(self, asset: Asset, facts: Facts, original: BlobReader) -> tuple[Asset, Index, Moov]:
+    async def _look(self, facts: Facts, original: BlobReader) -> _Found:
         view, index = None, None
         if "mp4" in facts.container.split(","):
             # Off the loop, one at a time: a long film's tables are a second's work and a hundred megabytes.
@@ -126,26 +127,38 @@ class Indexer:
             ),
         )
         seconds = self._checked_duration(facts, packets)
-        codecs = browser_codecs(facts, None if view is None else view.movie)
+        async with self._reading:
+            data, verdict, outlined = await asyncio.to_thread(_judged, facts, view, index)
+        return _Found(facts, seconds, view, data, verdict, outlined)
+
+    async def _keep_all(self, asset: Asset, found: _Found) -> Asset:
+        await keep(self._blobs, index_key(asset.id), found.index)
+        # An earlier look may have been broken off after this; the outline of a film is made once.
+        outline = await self._known_outline(asset.id)
+        if outline is None:
+            outline = found.outline
+            await keep(self._blobs, outline_key(asset.id), encode_outline(outline))
+        await self._catalog.put_renditions(asset.id, rows_of(asset.id, outline))
+        facts = found.facts
         width, height = facts.video.display_size if facts.video is not None else (None, None)
-        asset = await self._catalog.update_asset(
+        return await self._catalog.update_asset(
             asset.id,
             state="playable",
             facts=msgspec.json.encode(facts),
-            duration_seconds=round(seconds, 6),
+            duration_seconds=round(found.seconds, 6),
             width=width,
             height=height,
-            codecs=codecs,
-            # An earlier look may have been broken off after this; what is served by then stays as it is.
-            original_layout=asset.original_layout or await self._lay_out(asset, view),
+            codecs=browser_codecs(facts, None if found.view is None else found.view.movie),
+            # What was served before the service was renewed stays as it is.
+            original_layout=asset.original_layout or await self._lay_out(asset, found.view),
+            seekability=msgspec.json.encode(found.verdict),
         )
-        return asset, index, "none" if view is None else view.moov
 
-    async def _keep_index(self, asset: Asset, index: Index, moov: Moov) -> Asset:
-        """Store the index and judge by it; nobody waits for that to play the film."""
-        data, verdict = await asyncio.to_thread(_judged, index, moov)
-        await self._keep(index_key(asset.id), data)
-        return await self._catalog.update_asset(asset.id, seekability=msgspec.json.encode(verdict))
+    async def _known_outline(self, asset_id: str) -> Outline | None:
+        try:
+            return decode_outline(await read_whole(self._blobs, outline_key(asset_id)))
+        except (NotFound, zlib.error, msgspec.DecodeError):
+            return None  # none, or half of one
 
     def _checked_duration(self, facts: Facts, packets: Packets) -> float:
         """The film's length in seconds. Raises BrokenMedia, TruncatedMedia or AbsurdMedia."""
@@ -170,45 +183,9 @@ class Indexer:
         if view is None or view.index_first is None:
             return layout.pack([BlobExtent(key, 0, asset.size)])
         header, header_key = view.index_first.header, original_header_key(asset.id)
-        await self._keep(header_key, header)
+        await keep(self._blobs, header_key, header)
         spans = [BlobExtent(key, start, stop) for start, stop in view.index_first.spans]
         return layout.pack([BlobExtent(header_key, 0, len(header)), *spans])
-
-    async def _make_poster(self, asset: Asset, facts: Facts, original: BlobReader) -> bool:
-        """Keep a still; False where none can be made, which is no reason to refuse a film."""
-        at = min(POSTER_SHARE * (asset.duration_seconds or 0.0), POSTER_AT_MOST_SECONDS)
-        limits = msgspec.structs.replace(
-            self._limits,
-            cpu_seconds=120.0,
-            wall_seconds=120.0,
-            output_bytes=MAX_POSTER_BYTES,
-            memory_bytes=PROBE_LIMITS.memory_bytes,
-        )
-        # One thread: each takes pictures of its own, and nobody waits.
-        argv = recipes.poster(facts, source_fd=original.fd, at_seconds=at, limits=limits, threads=1)
-        picture = b""
-        try:
-            with Pipe() as stdout:
-                async with start(argv, limits=limits, pass_fds=(original.fd,), stdout=stdout):
-                    picture = await stdout.read_all()
-        except (TranscodeFailed, ConverterKilled) as error:
-            log.info("%s gets no poster: %s", asset.id, error.detail)
-        if not picture:
-            return False
-        await self._keep(poster_key(asset.id), picture)
-        return True
-
-    async def _keep(self, key: str, data: bytes) -> None:
-        """Store `data`, in place of what a crash may have left of an earlier look."""
-        await self._blobs.delete(key)
-        async with await self._blobs.create(key) as writer:
-            await writer.write(data)
-            await writer.seal()
-
-
-def _facts(asset: Asset) -> Facts:
-    assert asset.facts is not None, "an asset is admitted with facts"
-    return msgspec.json.decode(asset.facts, type=Facts)
 
 
 def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Index | None]:
@@ -217,9 +194,13 @@ def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Index | 
     return view, None if pairs is None else index_movie(view.movie, pairs, origin=facts.origin)
 
 
-def _judged(index: Index, moov: Moov) -> tuple[bytes, Seekability | None]:
+def _judged(facts: Facts, view: MovieView | None, index: Index) -> tuple[bytes, Seekability | None, Outline]:
+    """The index as it is stored, how well the film seeks, and what it is served as."""
     data = encode(index)
-    return data, seekability(StoredIndex(data), moov)
+    stored = StoredIndex(data)
+    packaged = {} if view is None else packagable(facts, view.movie, stored, view.box)
+    moov: Moov = "none" if view is None else view.moov
+    return data, seekability(stored, moov), outline(facts, stored, packaged)
 
 
 def _read(fd: int, start: int, stop: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from media_service.store.blobs import BlobStore
 from media_service.store.keys import outline_key
 from media_service.timeline.outline import Outline, decode
+from media_service.work.keeping import read_whole
 from media_service.work.opened import Opened
 
 # Each boundary and packet number takes some 45 bytes: 9 MB for a dozen films of three hours with all their renditions.
@@ -23,8 +24,7 @@ class Outlines:
         return await self._opened.of(asset_id)
 
     async def _read(self, asset_id: str) -> tuple[Outline, int]:
-        async with await self._blobs.open(outline_key(asset_id)) as reader:
-            outline = decode(bytes(await reader.read(0, reader.size)))
+        outline = decode(await read_whole(self._blobs, outline_key(asset_id)))
         return outline, sum(
             len(one.boundaries) + (0 if one.packaged is None else len(one.packaged.packets))
             for one in outline.renditions

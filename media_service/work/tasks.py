@@ -1,4 +1,4 @@
-"""What has to be done for assets, and when: index, then transcode; take up again after a crash; remove.
+"""What has to be done for assets, and when: index, then fill; take up again after a crash; remove.
 
 What is left to do follows from the catalog alone, so a process may die at any moment: `resume` finds the rest.
 """
@@ -23,10 +23,12 @@ from media_service.errors import (
 )
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
-from media_service.store.keys import runs_tree
+from media_service.store.keys import first_version_tree, segments_tree
 from media_service.store.records import Asset
 from media_service.work.embedded import EmbeddedQueue
 from media_service.work.events import Events
+from media_service.work.extras import Extras
+from media_service.work.going import OUR_MISTAKE, Going
 from media_service.work.indexing import Indexer
 from media_service.work.queue import Queue
 from media_service.work.transcoding import Transcoder
@@ -40,7 +42,6 @@ LONGEST_RETRY_SECONDS = 900.0
 # An attempt that ends with the process (out of memory, mostly) is made again, but not for ever: the service must come up.
 MAX_ATTEMPTS = 3
 CRASHED = TranscodeCrashed(f"It was tried {MAX_ATTEMPTS} times; each time the whole service ended with it.")
-OUR_MISTAKE = "The service made a mistake with this file; its log says more."
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +56,18 @@ class Tasks:
         blobs: BlobStore,
         events: Events,
         indexer: Indexer,
+        extras: Extras,
         transcoder: Transcoder,
+        going: Going,
         transcode_workers: int,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._events = events
         self._indexer = indexer
+        self._extras = extras
         self._transcoder = transcoder
+        self._going = going
         self._transcoding = EmbeddedQueue("transcoding", self._transcode, workers=transcode_workers)
         self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
         self._kills: Counter[str] = Counter()  # how often something outside ended the work for an asset
@@ -87,30 +92,34 @@ class Tasks:
         To be called before uploads are accepted: a tree without an asset is left over only as long as nothing new comes.
         """
         known = await self._catalog.asset_ids()
-        orphans = [tree for tree in await self._blobs.trees() if tree not in known]
+        trees = [tree for tree in await self._blobs.trees() if tree not in known]
+        blobs: list[str] = []
         for asset in await self._catalog.unfinished():
-            # A broken-off run's segments may name blobs that went with it: nothing of it is offered any more.
-            await self._catalog.clear_renditions(asset.id)
+            if await self._blobs.keys(first_version_tree(asset.id)):
+                trees.append(first_version_tree(asset.id))
             if asset.attempts >= MAX_ATTEMPTS:
                 log.error("%s took the service down %d times: it is left alone", asset.id, asset.attempts)
-                await self._give_up(asset.id, CRASHED)
-                orphans.append(runs_tree(asset.id))
+                await self._transcoder.give_up(asset.id, CRASHED)
             else:
                 log.info("taking up %s again (%s)", asset.id, asset.state)
+                blobs += await self._unknown_segments(asset.id)
                 self.submit(asset.id)
         # In the background: hundreds of gigabytes take a disk minutes, and nobody waits for them to go.
-        self._sweeping = asyncio.create_task(self._sweep(orphans), name="sweeping")
+        self._sweeping = asyncio.create_task(self._sweep(trees, blobs), name="sweeping")
 
-    async def _give_up(self, asset_id: str, error: MediaServiceError) -> None:
-        await self._catalog.fail_asset(asset_id, error)
-        self.announce(asset_id)
+    async def _unknown_segments(self, asset_id: str) -> set[str]:
+        """The blobs of segments that were stored, and not committed when the service ended."""
+        stored = await self._blobs.keys(segments_tree(asset_id))
+        return set(stored) - await self._catalog.segment_blobs(asset_id)
 
-    async def _sweep(self, trees: list[str]) -> None:
+    async def _sweep(self, trees: list[str], blobs: list[str]) -> None:
         try:
             await self._blobs.finish_deletions()
             for tree in trees:
-                log.info("sweeping %s: no asset owns it", tree)
+                log.info("sweeping %s: nothing refers to it", tree)
                 await self._blobs.delete_tree(tree)
+            for blob in blobs:
+                await self._blobs.delete(blob)
         except OSError:
             log.exception("sweeping broke off; the next start goes on with it")
 
@@ -130,6 +139,7 @@ class Tasks:
         queues: tuple[Queue, ...] = (self._indexing, self._transcoding)
         for queue in queues:
             await queue.cancel(asset_id)
+        await self._going.forget(asset_id)
         await self._blobs.delete_tree(asset_id)
         self._rested(asset_id)
         self._events.publish("deleted", asset_id)
@@ -164,7 +174,7 @@ class Tasks:
         except (StorageFull, CatalogUnavailable, ConverterKilled) as error:
             self._kills[asset_id] += isinstance(error, ConverterKilled)
             if self._kills[asset_id] >= MAX_ATTEMPTS:
-                await self._give_up(asset_id, error)
+                await self._transcoder.give_up(asset_id, error)
                 return
             # Somebody will make room, or mend the disk, or end what took the memory: the work is taken up again later.
             wait = self._waits.get(asset_id, RETRY_SECONDS)
@@ -174,19 +184,17 @@ class Tasks:
         except Exception:
             # A mistake of ours. The queue logs it; whoever waits for the film must not wait forever.
             with suppress(NotFound):
-                await self._catalog.clear_renditions(asset_id)
-                await self._give_up(asset_id, MediaServiceError(OUR_MISTAKE))
+                await self._transcoder.give_up(asset_id, MediaServiceError(OUR_MISTAKE))
             raise
 
     async def _index_now(self, asset_id: str) -> None:
         try:
             asset = await self._catalog.asset(asset_id)
-            if asset.original_layout is None or asset.seekability is None:
+            if asset.state == "probing":
                 asset = await self._index_counted(asset)
             if asset.state == "failed":
                 return
-            if not asset.has_poster:
-                await self._indexer.make_poster(asset)
+            await self._extras.make(asset)
             # Last: an asset that is ready is not taken up again, so all else must be there by then.
             self._transcoding.add(asset_id)
         except NotFound:

@@ -12,8 +12,9 @@ from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, tidy_title
 from media_service.store.keys import original_key
 from media_service.store.local_writer import LocalBlobWriter
 from media_service.store.records import Asset
+from media_service.work.rows import facts_of
 from tests.support.films import Film, Films
-from tests.support.workshop import Workshop, facts_of
+from tests.support.workshop import Workshop
 
 
 async def admit(

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
-
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import Admission
@@ -19,10 +17,16 @@ from media_service.store.engine import sqlite_url
 from media_service.store.keys import original_key
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset
-from media_service.timeline.facts import Facts
 from media_service.wire.representation import BlobExtent, Extent
+from media_service.work.demand import Demand
 from media_service.work.events import Events
+from media_service.work.extras import Extras
+from media_service.work.going import AT_ONCE, Going
+from media_service.work.indexes import Indexes
 from media_service.work.indexing import Indexer
+from media_service.work.inits import Inits
+from media_service.work.outlines import Outlines
+from media_service.work.runner import Means
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
 from tests.support.processes import children
@@ -37,9 +41,12 @@ class Workshop:
         self.catalog = catalog
         self.root = root
         self.blobs = LocalBlobs(root)
+        self.outlines = Outlines(self.blobs)
+        self.indexes = Indexes(self.blobs)
         self.events = Events()
         self.limits = Limits(wall_seconds=120.0)
         self.submitted: list[str] = []
+        self._scanning = asyncio.Semaphore(1)
 
     def intake(self, *, memory_bytes: int = 64 << 20, max_bytes: int = 1 << 30) -> Intake:
         return Intake(budget=Budget(memory_bytes), blobs=self.blobs, max_bytes=max_bytes)
@@ -56,22 +63,61 @@ class Workshop:
             events=self.events,
             limits=self.limits,
             max_duration_seconds=max_duration_seconds,
+            scanning=self._scanning,
         )
 
-    def transcoder(self, blobs: LocalBlobs | None = None) -> Transcoder:
-        return Transcoder(
-            catalog=self.catalog, blobs=blobs or self.blobs, events=self.events, limits=self.limits, threads=1
-        )
-
-    def tasks(self, *, blobs: LocalBlobs | None = None, workers: int = 1) -> Tasks:
-        return Tasks(
+    def extras(self, *, blobs: LocalBlobs | None = None) -> Extras:
+        return Extras(
             catalog=self.catalog,
             blobs=blobs or self.blobs,
+            outlines=self.outlines,
             events=self.events,
-            indexer=self.indexer(blobs=blobs),
-            transcoder=self.transcoder(blobs),
-            transcode_workers=workers,
+            limits=self.limits,
+            scanning=self._scanning,
         )
+
+    def means(self, *, blobs: LocalBlobs | None = None) -> Means:
+        return Means(
+            catalog=self.catalog,
+            blobs=blobs or self.blobs,
+            outlines=self.outlines,
+            indexes=self.indexes,
+            limits=self.limits,
+            threads=1,
+        )
+
+    def going(self, *, blobs: LocalBlobs | None = None, at_once: int = AT_ONCE) -> Going:
+        """To be entered: it ends the runs for requests on exit."""
+        return Going(self.means(blobs=blobs), self.events, at_once=at_once)
+
+    def inits(self) -> Inits:
+        return Inits(self.catalog, self.outlines)
+
+    def demand(self, going: Going, *, makes: bool = True) -> Demand:
+        return Demand(self.means(), going, self.inits(), makes=makes)
+
+    def transcoder(self, going: Going, *, blobs: LocalBlobs | None = None, ahead: bool = True) -> Transcoder:
+        return Transcoder(self.means(blobs=blobs), going, self.inits(), self.events, ahead=ahead)
+
+    @asynccontextmanager
+    async def tasks(
+        self, *, blobs: LocalBlobs | None = None, workers: int = 1, ahead: bool = True
+    ) -> AsyncIterator[Tasks]:
+        """The background work, going on until the block is left; `going` is its."""
+        async with (
+            self.going(blobs=blobs) as self.at_work,
+            Tasks(
+                catalog=self.catalog,
+                blobs=blobs or self.blobs,
+                events=self.events,
+                indexer=self.indexer(blobs=blobs),
+                extras=self.extras(blobs=blobs),
+                transcoder=self.transcoder(self.at_work, blobs=blobs, ahead=ahead),
+                going=self.at_work,
+                transcode_workers=workers,
+            ) as tasks,
+        ):
+            yield tasks
 
     async def admitted(self, film: Path) -> Asset:
         """The film as an asset that was just uploaded."""
@@ -81,22 +127,26 @@ class Workshop:
             return await self.admission().admit(incoming, filename=film.name, title=None)
 
     async def indexed(self, film: Path) -> Asset:
-        """The film as a playable asset with its still, of which nothing else is made yet."""
+        """The film as a playable asset with its still and subtitles, of which nothing is encoded yet."""
         asset = await self.indexer().index(await self.admitted(film))
         if asset.state == "playable":
-            await self.indexer().make_poster(asset)
+            await self.extras().make(asset)
+        return await self.catalog.asset(asset.id)
+
+    async def transcode(self, asset: Asset, *, blobs: LocalBlobs | None = None, ahead: bool = True) -> Asset:
+        """Make what an asset lacks; the asset as it is then."""
+        async with self.going(blobs=blobs) as going:
+            await self.transcoder(going, blobs=blobs, ahead=ahead).transcode(asset.id)
         return await self.catalog.asset(asset.id)
 
     async def transcoded(self, film: Path) -> Asset:
         """The film as an asset with everything that is made of it, or as it failed."""
-        asset = await self.indexed(film)
-        await self.transcoder().transcode(asset.id)
-        return await self.catalog.asset(asset.id)
+        return await self.transcode(await self.indexed(film))
 
     async def first_segments(self, asset: Asset) -> None:
-        """Until something of a transcode that runs is in the catalog."""
+        """Until something of a film that is encoded is in the catalog."""
         async with asyncio.timeout(60), self.events.subscribe(asset.id) as news:
-            while not any(one.encoded_seconds for one in await self.catalog.renditions(asset.id)):
+            while not await self.catalog.made(asset.id):
                 await anext(news)
 
     async def written(self, extents: tuple[Extent, ...], path: Path) -> Path:
@@ -115,7 +165,7 @@ class Workshop:
         return self.root / original_key(asset.id)
 
     def files(self, asset: Asset) -> set[str]:
-        """The blobs of the asset, by their names below its tree; without the names that runs make up."""
+        """The blobs of the asset, by their names below its tree."""
         tree = self.root / asset.id
         return {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
 
@@ -125,12 +175,6 @@ async def opened_workshop(directory: Path) -> AsyncIterator[Workshop]:
     """A workshop with its data in `directory`."""
     async with open_catalog(sqlite_url(directory / "catalog.sqlite3")) as catalog:
         yield Workshop(catalog, directory / "blobs")
-
-
-def facts_of(asset: Asset) -> Facts:
-    """What is known of the asset's original."""
-    assert asset.facts is not None
-    return msgspec.json.decode(asset.facts, type=Facts)
 
 
 def encoders() -> list[int]:

@@ -11,9 +11,10 @@ from media_service.store.keys import original_header_key, original_key, poster_k
 from media_service.store.records import Asset
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
+from media_service.work.rows import facts_of
 from tests.support.films import Film, Films
 from tests.support.media import ffmpeg, framemd5, probe
-from tests.support.workshop import Workshop, facts_of
+from tests.support.workshop import Workshop
 
 
 def extents(asset: Asset) -> tuple[BlobExtent, ...]:
