@@ -44,7 +44,7 @@ class Traffic:
             lambda: connections(self._nginx.port) <= self._connections, 20, "the page's connections end"
         )
         log = self._nginx.access_log()[self._before :]
-        return [line["sent"] for line in log if line["path"].endswith("/original.mp4")]
+        return [line["sent"] for line in log if line["path"].endswith((".m4s", "/init.mp4", "/original.mp4"))]
 
 
 def connections(port: int) -> int:

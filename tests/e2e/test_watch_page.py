@@ -9,6 +9,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import FILM_SECONDS, Library, Site
 from tests.support.browser import complaints
+from tests.support.shared import shared_file
 
 PLAYABLE_MS = 30_000
 
@@ -31,6 +32,16 @@ REACHES = """([from, to]) => new Promise((done) => {
   const look = () => (video.currentTime >= from && video.currentTime <= to ? done() : setTimeout(look, 20));
   look();
 })"""
+# An asset's `playback` while there is nothing to play.
+NOTHING: dict[str, object] = {
+    "original": None,
+    "hls": None,
+    "dash": None,
+    "packaged": False,
+    "mp4": None,
+    "subtitles": [],
+    "poster": None,
+}
 MUTE = "document.querySelector('video').muted = true"
 
 
@@ -122,7 +133,7 @@ async def test_what_does_not_exist_is_said(page: Page, site: Site) -> None:
 
 
 async def test_a_film_that_is_not_made_yet_starts_when_it_is(page: Page, site: Site, asset: str) -> None:
-    nothing = {"original": None, "hls": None, "mp4": None, "poster": None, "watch": f"/watch/{asset}"}
+    nothing = NOTHING | {"watch": f"/watch/{asset}"}
     early = {
         "id": asset,
         "title": "Early",
@@ -140,7 +151,7 @@ async def test_a_film_that_is_not_made_yet_starts_when_it_is(page: Page, site: S
 
 
 async def test_a_failed_one_says_why(page: Page, site: Site, asset: str) -> None:
-    nothing = {"original": None, "hls": None, "mp4": None, "poster": None, "watch": f"/watch/{asset}"}
+    nothing = NOTHING | {"watch": f"/watch/{asset}"}
     error = {"code": "not_media", "detail": "This is a shopping list."}
     known = {"id": asset, "title": "List", "state": "failed", "duration": None, "width": None, "height": None}
     await page.route(
@@ -150,21 +161,83 @@ async def test_a_failed_one_says_why(page: Page, site: Site, asset: str) -> None
     await expect(page.get_by_text("This is a shopping list. (not_media)")).to_be_visible()
 
 
-async def test_hls_plays_where_the_original_does_not(page: Page, site: Site, asset: str) -> None:
-    # The page asks the element; one that knows no files leaves the rendition being made, through hls.js.
-    await page.add_init_script("HTMLMediaElement.prototype.canPlayType = () => ''")
-
-    async def without_mp4(route: Route) -> None:
-        answer = await route.fetch()
-        known = await answer.json()
-        known["playback"]["mp4"] = None
-        await route.fulfill(response=answer, json=known)
-
-    await page.route("**/asset.json", without_mp4)
-    await watch(page, site, asset, "?t=2.5")
+async def test_what_the_browser_decodes_comes_by_hls_out_of_the_original(
+    page: Page, site: Site, asset: str
+) -> None:
+    async with page.expect_request("**/hls/source/*.m4s*"):
+        await watch(page, site, asset, "?t=7.5")
     assert str(await page.evaluate("document.querySelector('video').currentSrc")).startswith("blob:")
+    await time_is(page, 7.5)
+
+
+async def test_without_scripted_media_the_original_plays_by_ranges(
+    page: Page, site: Site, asset: str
+) -> None:
+    await page.add_init_script("delete globalThis.MediaSource; delete globalThis.ManagedMediaSource")
+    # Chromium would play HLS by itself; a browser that cannot is left with the file.
+    await page.add_init_script(
+        """const canPlayType = HTMLMediaElement.prototype.canPlayType;
+        HTMLMediaElement.prototype.canPlayType = function (type) {
+          return type.includes("mpegurl") ? "" : canPlayType.call(this, type);
+        };"""
+    )
+    await watch(page, site, asset, "?t=2.5")
+    assert "/original.mp4" in str(await page.evaluate("document.querySelector('video').currentSrc"))
     await time_is(page, 2.5)
-    assert (await page.evaluate(SEEK, 1.0))[1] != (await page.evaluate(SEEK, 0.2))[1]
+    await expect(page.get_by_label("Quality")).to_have_count(0)
+
+
+async def test_the_quality_can_be_chosen_and_changes_at_the_same_place(
+    page: Page, site: Site, asset: str
+) -> None:
+    await watch(page, site, asset, "?t=6.25")
+    await time_is(page, 6.25)
+    quality = page.get_by_label("Quality")
+    await expect(quality.locator("option").first).to_have_text("Automatic, now Original (360p)")
+    async with page.expect_request("**/hls/240p/*.m4s*"):
+        await quality.select_option("240p")
+    await expect(quality.locator(":checked")).to_have_text("240p")
+    await time_is(page, 6.25)
+    # The keys are the player's again, although the menu was the last thing touched.
+    await page.keyboard.press("ArrowLeft")
+    await time_is(page, 1.25)
+
+
+async def test_sounds_and_subtitles_can_be_chosen(page: Page, site: Site, library: Library) -> None:
+    film = shared_file("corpus/h264_ac3_srt.mkv").read_bytes()
+    asset = await library.put(film, "subtitled.mkv")
+    await watch(page, site, asset["id"])
+    subtitles = page.get_by_label("Subtitles")
+    await expect(subtitles.locator(":checked")).to_have_text("Off")
+    async with page.expect_request("**/*.vtt*"):
+        await subtitles.select_option(index=1)
+    shown = "[...document.querySelector('video').textTracks].some((track) => track.mode === 'showing')"
+    assert await page.evaluate(shown)
+
+
+async def test_waiting_for_a_segment_is_said_in_words(page: Page, site: Site, asset: str) -> None:
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await watch(page, site, asset)
+    await page.route("**/hls/240p/*.m4s*", hold)
+    await page.get_by_label("Quality").select_option("240p")
+    await expect(page.get_by_text("This part is being made…")).to_be_visible()
+    go_on.set()
+    await expect(page.get_by_text("This part is being made…")).to_be_hidden()
+
+
+async def test_a_part_that_cannot_be_made_is_skipped_and_said(page: Page, site: Site, asset: str) -> None:
+    complaints[page].expect("404")
+    await page.route("**/hls/*/1.m4s*", lambda route: route.fulfill(status=404))
+    await watch(page, site, asset)
+    await page.evaluate(MUTE)
+    await page.keyboard.press("k")
+    await expect(page.get_by_text("could not be made")).to_be_visible(timeout=PLAYABLE_MS)
+    await reaches(page, 8.5)
 
 
 async def test_a_phone_shows_everything_without_scrolling_sideways(

@@ -11,6 +11,7 @@ export class Stream {
   #loading = null; // the fragment that is being loaded
   #skipped = new Set();
   #recovered = false;
+  #flushed; // the name of hls.js' event
   #over = new AbortController();
 
   /** hooks: onFatal(), onChange() when there is something else to choose, onSkip() when a part cannot be had. */
@@ -25,6 +26,7 @@ export class Stream {
     const speed = lineSpeed(performance.getEntriesByType("resource"));
     const hls = (this.#hls = new Hls(settings({ at, speed })));
     const { Events } = Hls;
+    this.#flushed = Events.BUFFER_FLUSHED;
     hls.on(Events.FRAG_LOADING, (_, { frag }) => (this.#loading = frag));
     for (const name of [Events.FRAG_LOADED, Events.FRAG_LOAD_EMERGENCY_ABORTED]) hls.on(name, () => (this.#loading = null));
     const changes = [Events.LEVELS_UPDATED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACK_SWITCHED];
@@ -88,8 +90,12 @@ export class Stream {
 
   /** While it plays the change comes with the next segment, unnoticed; a still picture changes at once. */
   #show(level) {
-    if (this.#video.paused) this.#hls.currentLevel = level;
-    else this.#hls.nextLevel = level;
+    const [hls, video] = [this.#hls, this.#video];
+    if (video.paused) {
+      // Without the seek the old picture would stand until it plays.
+      hls.once(this.#flushed, () => (video.currentTime = video.currentTime));
+      hls.currentLevel = level;
+    } else hls.nextLevel = level;
     this.#hooks.onChange();
   }
 }
