@@ -50,7 +50,7 @@ def outline(facts: Facts, index: StoredIndex, packaged: Mapping[int, PackagedTra
     source = _source(facts, index, cuts, packaged)
     renditions = (
         *source,
-        *_pictures(facts, cuts, packaged=bool(source)),
+        *_pictures(facts, index, cuts, packaged=bool(source)),
         *_sounds(facts, index, cuts, packaged),
     )
     return Outline(
@@ -94,12 +94,16 @@ def _source(
     )
 
 
-def _pictures(facts: Facts, cuts: Plan, *, packaged: bool) -> Iterator[OutlineRendition]:
+def _pictures(facts: Facts, index: StoredIndex, cuts: Plan, *, packaged: bool) -> Iterator[OutlineRendition]:
     """The pictures that are encoded, all with the same boundaries."""
     video = facts.video
     if video is None:
         return
-    boundaries = _on_clock(cuts.boundaries, cuts.timescale, VIDEO_TIMESCALE)
+    *inner, stop = _on_clock(cuts.boundaries, cuts.timescale, VIDEO_TIMESCALE)
+    # A last frame that is shown for less than a tick is shown for one.
+    last = index.track(video.index).at(cuts.boundaries[-1])
+    (begins,) = _on_clock([0 if last is None else last.time], cuts.timescale, VIDEO_TIMESCALE)
+    boundaries = (*inner, max(stop, begins + 1))
     durations = list(map(sub, boundaries[1:], boundaries))
     for made in video_renditions(facts, packaged=packaged):
         most = made.max_bits_per_second

@@ -44,8 +44,8 @@ def decoded(path: Path, *options: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if not line.startswith("#")]
 
 
-def probe(path: Path, *options: str) -> dict[str, Any]:
-    """ffprobe's JSON."""
+def probe(path: Path | str, *options: str) -> dict[str, Any]:
+    """ffprobe's JSON on a file or URL."""
     argv = ["ffprobe", "-v", "error", *options, "-of", "json", str(path)]
     done = subprocess.run(argv, check=True, capture_output=True, timeout=120)
     found: dict[str, Any] = json.loads(done.stdout)

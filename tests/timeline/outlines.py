@@ -133,7 +133,7 @@ _titles = st.none() | st.text(max_size=20)
 
 
 @st.composite
-def films(draw: st.DrawFn) -> tuple[Facts, StoredIndex, dict[int, PackagedTrack]]:
+def any_films(draw: st.DrawFn) -> tuple[Facts, StoredIndex, dict[int, PackagedTrack]]:
     """Any film: late and early tracks, broken clocks, rare keyframes, many sounds, strange names."""
     tracks: list[TrackIndex] = []
     video = None

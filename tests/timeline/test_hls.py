@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,13 +21,17 @@ from media_service.timeline.outline import Outline
 from media_service.timeline.outlining import outline
 from media_service.timeline.packaging import PackagedTrack
 from media_service.timeline.stored_index import StoredIndex
+from tests.support.file_server import serving
+from tests.support.films import Film, Films
 from tests.support.hls_rules import Media, check_master, check_media, check_presentation
+from tests.support.media import probe
+from tests.timeline.laid_out import lay_out, payloads
 from tests.timeline.outlines import (
     SECOND_SOUND,
     SOUND,
+    any_films,
     audio_facts,
     film,
-    films,
     packaged_picture,
     packaged_sound,
     sound_film,
@@ -224,7 +229,7 @@ def test_high_dynamic_range_is_said() -> None:
     assert ranges == {"source": "PQ", "1080p": "SDR", "720p": "SDR", "480p": "SDR", "240p": "SDR"}
 
 
-@given(films())
+@given(any_films())
 def test_any_film_has_playlists_that_keep_all_rules(
     source: tuple[Facts, StoredIndex, dict[int, PackagedTrack]],
 ) -> None:
@@ -243,3 +248,26 @@ def test_any_film_has_playlists_that_keep_all_rules(
         if track.convertible:
             playlists[f"subtitles-{track.number}/index.m3u8"] = check_media(subtitle_playlist(made, track))
     check_presentation(parsed, playlists)
+
+
+async def test_ffmpeg_reads_all_of_a_film_through_its_playlists(films: Films, tmp_path: Path) -> None:
+    source = films.film(Film(seconds=13, keyframe_seconds=2))
+    await lay_out(source, tmp_path)
+    with serving(tmp_path) as address:
+        assert payloads(f"{address}/hls/master.m3u8") == payloads(source)
+
+
+async def test_the_first_bytes_of_a_segment_show_its_first_frame(films: Films, tmp_path: Path) -> None:
+    made = await lay_out(films.film(Film(seconds=13, keyframe_seconds=2)), tmp_path)
+    directory = tmp_path / "hls" / "source"
+    media = check_media((directory / "iframes.m3u8").read_text())
+    init = (directory / "init.mp4").read_bytes()
+    for number, one in enumerate(media.segments):
+        assert one.span is not None
+        beginning = tmp_path / f"{number}.mp4"
+        beginning.write_bytes(init + (directory / f"{number}.m4s").read_bytes()[slice(*one.span)])
+        (frame,) = probe(
+            beginning, "-read_intervals", "%+#1", "-show_entries", "frame=key_frame,pkt_pts_time,pts_time"
+        )["frames"]
+        assert frame["key_frame"] == 1
+        assert Fraction(frame["pts_time"]) == made.main.seconds(number)

@@ -20,10 +20,10 @@ from tests.timeline.outlines import (
     PICTURE,
     SECOND_SOUND,
     SOUND,
+    any_films,
     audio_facts,
     facts_of,
     film,
-    films,
     packaged_picture,
     packaged_sound,
     picture,
@@ -162,6 +162,12 @@ def test_times_are_rounded_half_up_to_the_clock_of_what_is_encoded() -> None:
     )
 
 
+def test_a_last_frame_of_less_than_a_tick_is_in_the_film() -> None:
+    index = stored(track([0, 3_333_333], timescale=10_000_000, stop=3_333_334, stream=PICTURE))
+    made = outline(facts_of(video_facts()), index, {})
+    assert made.main.boundaries == (0, 30_001)
+
+
 def test_each_sound_has_its_name_its_language_and_its_channels() -> None:
     sounds = (
         audio_facts(SOUND, channels=6, language="ger"),
@@ -211,7 +217,7 @@ def test_a_film_of_nothing_has_no_outline() -> None:
         outline(facts_of(video_facts()), stored(), {})
 
 
-@given(films())
+@given(any_films())
 def test_any_film_has_an_outline_that_holds_together(
     source: tuple[Facts, StoredIndex, dict[int, PackagedTrack]],
 ) -> None:
@@ -238,7 +244,7 @@ def test_any_film_has_an_outline_that_holds_together(
     assert decode(encode(made)).version == made.version
 
 
-@given(films())
+@given(any_films())
 def test_every_encoded_segment_of_a_picture_has_a_frame(
     source: tuple[Facts, StoredIndex, dict[int, PackagedTrack]],
 ) -> None:
