@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,8 +18,12 @@ from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import Admission
 from media_service.memory.budget import Budget
+from media_service.playback.classics import Classics
 from media_service.playback.library import Library
+from media_service.playback.opening import Opener
+from media_service.playback.playlists import Playlists
 from media_service.playback.seeking import Seeker
+from media_service.playback.segments import Segments
 from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
@@ -26,14 +31,26 @@ from media_service.store.local_blobs import LocalBlobs
 from media_service.web import assets, events, media, operations, pages
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
+from media_service.work.demand import Demand
 from media_service.work.events import Events
+from media_service.work.extras import Extras
+from media_service.work.going import Going
+from media_service.work.indexes import Indexes
 from media_service.work.indexing import Indexer
+from media_service.work.inits import Inits
+from media_service.work.outlines import Outlines
+from media_service.work.runner import Means
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
 
 log = logging.getLogger(__name__)
 
-PROVIDED = ("admission", "blobs", "catalog", "events", "idle_seconds", "intake", "library", "seeker", "tasks")
+# fmt: off
+PROVIDED = (
+    "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "library", "playlists", "seeker",
+    "segments", "tasks",
+)
+# fmt: on
 
 
 def create_app(settings: Settings, *, admin_token: str) -> Litestar:
@@ -87,24 +104,17 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
     catalog = await stack.enter_async_context(open_catalog(sqlite_url(data / "catalog.sqlite3")))
     news = Events()
     stack.callback(news.close)
-    tasks = await stack.enter_async_context(
-        Tasks(
-            catalog=catalog,
-            blobs=blobs,
-            events=news,
-            indexer=Indexer(
-                catalog=catalog,
-                blobs=blobs,
-                events=news,
-                limits=limits,
-                max_duration_seconds=settings.max_duration_seconds,
-            ),
-            transcoder=Transcoder(
-                catalog=catalog, blobs=blobs, events=news, limits=limits, threads=settings.transcode_threads
-            ),
-            transcode_workers=settings.transcode_workers,
-        )
+    means = Means(
+        catalog=catalog,
+        blobs=blobs,
+        outlines=Outlines(blobs),
+        indexes=Indexes(blobs),
+        limits=limits,
+        threads=settings.transcode_threads,
     )
+    going = await stack.enter_async_context(Going(means, news))
+    inits = Inits(catalog, means.outlines)
+    tasks = await stack.enter_async_context(_tasks(settings, means, news, going, inits))
     state.blobs = blobs
     state.catalog = catalog
     state.events = news
@@ -117,7 +127,46 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
         limits=limits,
         submit=tasks.submit,
     )
-    state.library = Library(catalog, blobs)
-    state.seeker = Seeker(catalog, blobs)
     state.tasks = tasks
+    _open_films(state, means, Demand(means, going, inits, makes=settings.transcode_workers > 0))
     await tasks.resume()
+
+
+def _tasks(settings: Settings, means: Means, news: Events, going: Going, inits: Inits) -> Tasks:
+    """What goes on in the background."""
+    scanning = asyncio.Semaphore(1)
+    return Tasks(
+        catalog=means.catalog,
+        blobs=means.blobs,
+        events=news,
+        indexer=Indexer(
+            catalog=means.catalog,
+            blobs=means.blobs,
+            events=news,
+            limits=means.limits,
+            max_duration_seconds=settings.max_duration_seconds,
+            scanning=scanning,
+        ),
+        extras=Extras(
+            catalog=means.catalog,
+            blobs=means.blobs,
+            outlines=means.outlines,
+            events=news,
+            limits=means.limits,
+            scanning=scanning,
+        ),
+        transcoder=Transcoder(means, going, inits, news, ahead=settings.transcode_ahead),
+        going=going,
+        transcode_workers=settings.transcode_workers,
+    )
+
+
+def _open_films(state: State, means: Means, demand: Demand) -> None:
+    """What handlers open films with."""
+    catalog, blobs = means.catalog, means.blobs
+    opener = Opener(catalog, means.outlines)
+    state.library = Library(catalog=catalog, blobs=blobs, opener=opener)
+    state.classics = Classics(catalog=catalog, blobs=blobs, opener=opener)
+    state.playlists = Playlists(catalog=catalog, blobs=blobs, opener=opener)
+    state.segments = Segments(catalog=catalog, opener=opener, indexes=means.indexes, demand=demand)
+    state.seeker = Seeker(opener, means.indexes)
