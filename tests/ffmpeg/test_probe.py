@@ -54,6 +54,43 @@ async def test_the_corpus_rejects_are_rejected(entry: dict[str, object]) -> None
     assert caught.value.detail.endswith(".")
 
 
+async def test_a_film_with_subtitles_tells_their_language_and_title(tmp_path: Path) -> None:
+    words, path = tmp_path / "words.srt", tmp_path / "film.mkv"
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nWort\n")
+    sources = ("-f", "lavfi", "-i", "testsrc2=size=64x64:duration=1", "-f", "lavfi", "-i", "sine=duration=1")
+    tags = (
+        "-metadata:s:a",
+        "language=eng",
+        "-metadata:s:a",
+        "title=Commentary",
+        "-metadata:s:s",
+        "language=ger",
+    )
+    ffmpeg(
+        *sources,
+        "-i",
+        words,
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map",
+        "2",
+        *tags,
+        "-disposition:s",
+        "forced",
+        "-c:s",
+        "srt",
+        path,
+    )
+    facts = await probed(path)
+    assert [(track.language, track.title) for track in facts.audio] == [("eng", "Commentary")]
+    (track,) = facts.subtitles
+    assert (track.index, track.codec, track.language, track.forced) == (2, "subrip", "ger", True)
+    assert facts.video is not None
+    assert facts.video.level == 10
+
+
 async def test_ffprobes_rotation_is_counter_clockwise() -> None:
     facts = await probed(shared_file("corpus/phone_rot90.mp4"))
     assert facts.video is not None

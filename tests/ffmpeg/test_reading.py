@@ -139,6 +139,29 @@ def test_sound_that_no_decoder_opens_is_not_chosen(broken: dict[str, Any]) -> No
         read(SOUND | broken)
 
 
+SUBTITLE: dict[str, Any] = {"index": 2, "codec_type": "subtitle", "codec_name": "subrip"}
+
+
+def test_tracks_of_sound_and_subtitles_say_what_they_are() -> None:
+    facts = read(
+        PICTURE,
+        SOUND | {"tags": {"language": "ger", "title": " Kommentar "}, "disposition": {"default": 1}},
+        SUBTITLE | {"tags": {"LANGUAGE": "eng", "title": ""}, "disposition": {"forced": 1, "default": 0}},
+        SUBTITLE | {"index": 3, "codec_name": None, "codec_tag_string": "tx3g", "tags": {"title": "x" * 99}},
+    )
+    (sound,) = facts.audio
+    assert (sound.language, sound.title, sound.default) == ("ger", "Kommentar", True)
+    first, second = facts.subtitles
+    assert (first.index, first.codec, first.language, first.title) == (2, "subrip", "eng", None)
+    assert (first.forced, first.default) == (True, False)
+    assert (second.index, second.codec, second.language, second.title) == (3, "tx3g", None, "x" * 64)
+
+
+@pytest.mark.parametrize(("said", "level"), [(41, 41), (-99, None), (0, None), (None, None)])
+def test_a_level_is_a_positive_number_or_unknown(said: int | None, level: int | None) -> None:
+    assert picture(level=said).level == level
+
+
 @pytest.mark.parametrize(
     ("streams", "sections"),
     [
@@ -173,7 +196,9 @@ JSON = st.recursive(
 
 @given(
     st.lists(
-        st.fixed_dictionaries({}, optional=dict.fromkeys([*PICTURE, *SOUND, "tags", "disposition"], JSON))
+        st.fixed_dictionaries(
+            {}, optional=dict.fromkeys([*PICTURE, *SOUND, "level", "tags", "disposition"], JSON)
+        )
     )
 )
 def test_no_answer_breaks_the_reader(streams: list[dict[str, Any]]) -> None:
