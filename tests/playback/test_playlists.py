@@ -12,7 +12,7 @@ from media_service.wire.representation import Representation
 from tests.playback.stage import Stage
 from tests.support.films import Film, Films
 
-FILM = Film(seconds=13, size=(640, 480))
+FILM = Film(seconds=12, size=(640, 480))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ async def test_all_renditions_are_offered_to_the_films_end_before_anything_is_en
         playlist = await text(stage, await stage.playlists.media(asset, one.name))
         seconds = [float(line[8:-1]) for line in playlist.splitlines() if line.startswith("#EXTINF:")]
         assert len(seconds) == one.count
-        assert sum(seconds) == pytest.approx(13, abs=0.1)
+        assert sum(seconds) == pytest.approx(12, abs=0.1)
         assert playlist.endswith("#EXT-X-ENDLIST\n")
         assert playlist.count(f"?v={outline.version}") == one.count + 1
     assert stage.demand.asked == []

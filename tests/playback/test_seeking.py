@@ -47,12 +47,12 @@ async def test_the_bytes_are_those_of_the_file_as_it_is_served(
 async def test_the_segments_of_all_renditions_are_told_before_they_are_made(
     stage: Stage, workshop: Workshop, films: Films, seeker: Seeker
 ) -> None:
-    asset = await workshop.indexed(films.film(Film(seconds=13, size=(640, 480))))
+    asset = await workshop.indexed(films.film(Film(seconds=12, size=(640, 480))))
     version = (await stage.outline(asset.id)).version
     segments = (await seeker.seek(asset.id, 9.01, "exact")).segments
     assert [(one.rendition, one.number) for one in segments] == [("source", 2), ("240p", 2), ("audio", 2)]
     assert segments[1].url == f"/media/{asset.id}/hls/240p/2.m4s?v={version}"
-    assert [(one.start, one.stop) for one in segments[:2]] == [(8, 13), (8, 13)]
+    assert [(one.start, one.stop) for one in segments[:2]] == [(8, 12), (8, 12)]
     assert segments[2].start == pytest.approx(8, abs=0.03)
     assert stage.demand.asked == []
 
@@ -61,7 +61,7 @@ async def test_the_segments_of_all_renditions_are_told_before_they_are_made(
 async def test_a_boundary_belongs_to_the_segment_that_begins_there(
     stage: Stage, workshop: Workshop, films: Films, seeker: Seeker, fps: int
 ) -> None:
-    asset = await workshop.indexed(films.film(Film(seconds=13, fps=fps)))
+    asset = await workshop.indexed(films.film(Film(seconds=12, fps=fps)))
     outline = await stage.outline(asset.id)
     for one in outline.videos:
         for number in range(one.count):

@@ -19,7 +19,7 @@ from tests.support.films import Film, Films
 from tests.support.media import packets
 from tests.wire.content import fields
 
-FILM = Film(seconds=13, size=(640, 480))
+FILM = Film(seconds=12, size=(640, 480))
 
 
 async def film(stage: Stage, films: Films, kind: Film = FILM) -> tuple[str, Outline]:
