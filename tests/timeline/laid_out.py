@@ -6,19 +6,37 @@ from pathlib import Path
 
 import msgspec
 
+from media_service.ffmpeg.fence import PROBE_LIMITS
+from media_service.ffmpeg.probe import probe
+from media_service.ffmpeg.scanning import scan
 from media_service.mp4.fragments import Sample
 from media_service.timeline import dash, hls
+from media_service.timeline.facts import Facts
+from media_service.timeline.index_codec import encode
 from media_service.timeline.outline import Outline, OutlineRendition
 from media_service.timeline.outlining import outline
 from media_service.timeline.packaging import PackagedSegment, segment
+from media_service.timeline.packets import packets_of
+from media_service.timeline.stored_index import StoredIndex
 from tests.support.media import framemd5
 from tests.support.packaged import Looked, look
+
+
+async def outlined(film: Path) -> Outline:
+    """The outline of any film."""
+    if film.suffix in {".mp4", ".mov"}:
+        looked = await look(film)
+        return outline(_counted(looked.facts, looked.index), looked.index, looked.packagable())
+    with film.open("rb") as file:
+        facts = await probe(file.fileno(), PROBE_LIMITS)
+        index = StoredIndex(encode(await scan(file.fileno(), facts, PROBE_LIMITS)))
+    return outline(_counted(facts, index), index, {})
 
 
 async def lay_out(film: Path, root: Path) -> Outline:
     """Write hls/ and dash/ of a film below `root`; gives its outline without what would have to be encoded."""
     looked = await look(film)
-    whole = outline(looked.facts, looked.index, looked.packagable())
+    whole = outline(_counted(looked.facts, looked.index), looked.index, looked.packagable())
     made = msgspec.structs.replace(
         whole, renditions=tuple(one for one in whole.renditions if one.packaged is not None)
     )
@@ -29,6 +47,10 @@ async def lay_out(film: Path, root: Path) -> Outline:
     (root / "hls" / "master.m3u8").write_text(hls.master(made, {}, [one.name for one in made.videos]))
     (root / "dash" / "manifest.mpd").write_text(dash.manifest(made, {}))
     return made
+
+
+def _counted(facts: Facts, index: StoredIndex) -> Facts:
+    return msgspec.structs.replace(facts, packets=packets_of(index.whole()))
 
 
 def _write_rendition(directory: Path, looked: Looked, made: Outline, one: OutlineRendition) -> None:

@@ -25,7 +25,8 @@ from tests.support.file_server import serving
 from tests.support.films import Film, Films
 from tests.support.hls_rules import Media, check_master, check_media, check_presentation
 from tests.support.media import probe
-from tests.timeline.laid_out import lay_out, payloads
+from tests.support.shared import corpus, shared_file
+from tests.timeline.laid_out import lay_out, outlined, payloads
 from tests.timeline.outlines import (
     SECOND_SOUND,
     SOUND,
@@ -233,7 +234,16 @@ def test_high_dynamic_range_is_said() -> None:
 def test_any_film_has_playlists_that_keep_all_rules(
     source: tuple[Facts, StoredIndex, dict[int, PackagedTrack]],
 ) -> None:
-    made = outline(*source)
+    check(outline(*source))
+
+
+@pytest.mark.parametrize("entry", corpus("ok"), ids=lambda entry: entry["file"])
+async def test_every_film_of_the_corpus_has_playlists_that_keep_all_rules(entry: dict[str, object]) -> None:
+    check(await outlined(shared_file(f"corpus/{entry['file']}")))
+
+
+def check(made: Outline) -> None:
+    """All playlists of a film, by themselves and together."""
     parsed = check_master(master(made, {}, [one.name for one in made.videos]))
     playlists: dict[str, Media] = {}
     for one in made.renditions:
