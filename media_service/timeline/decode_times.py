@@ -1,8 +1,10 @@
 """When the pictures of a segment are decoded, so that every player puts the segment where its playlist says.
 
-hls.js takes a fragment's first decode time for the time that the playlist gives the segment, and moves everything by the
-difference; MSE (and with it Chrome) drops pictures that are already there where a new one claims to be shown over them.
-So the decode times of a source are bent a little at both ends of each segment:
+hls.js takes the first decode time of the first fragment that it gets for the time that the playlist gives it, and moves all
+others by the difference: with the source's own times, a film that is not begun at its start is shown by the delay of its B
+frames too late. And MSE drops pictures that are already there where a new one claims to last into them: then hls.js fetches
+the next segment again. (Both seen with hls.js 1.7 in Chromium 156.) So the decode times of a source are bent a little at
+both ends of each segment:
 
 - The first is the segment's boundary itself. A source with B frames decodes its keyframe some frames before it is shown;
   those frames are decoded in close order instead, one `step` apart, until the source's own times are reached.

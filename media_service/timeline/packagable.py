@@ -4,7 +4,8 @@ A track is when the players that this service is for decode it as it is (HTML5 w
 Firefox and Safari, AVPlayer, ExoPlayer), and fragments without an edit list can say of it what its tables said:
 
 - Pictures: H.264 (8 bits), HEVC, AV1 and VP9 (8 or 10 bits), 4:2:0, progressive, whose parameter sets are in the sample
-  entry. Which of them a player can decode it reads from `codecs`; renditions in H.264 stand beside it.
+  entry. Which of them a player can decode it reads from `codecs`; renditions in H.264 stand beside it. Not H.264 in open
+  groups: Chrome begins at IDR pictures only, whatever the container says, and stands still after a seek to another.
 - Sounds: AAC-LC and HE-AAC in mono and stereo only. Opus, FLAC and MP3 in MP4 and Dolby's codecs are refused by one player
   or another, and a film whose only sound is not decoded is silent.
 - Encoded with one sample entry, not encrypted, every packet's place known, at most one edit, and what that shows begins at a
@@ -36,8 +37,7 @@ from media_service.timeline.stored_index import StoredIndex, StoredTrack
 
 TRACK_ID = 1
 FINE_TIMESCALE = 90_000  # ticks/s: of a track whose own clock has no room between its pictures, at least
-# Between two packets: an hour on the finest clocks, and far from what a fragment can say (31 bits), whatever the scale.
-MOST_TICKS = 1 << 31 >> 4
+MOST_TICKS = 1 << 30  # between two packets: half of what a fragment can say, as decode times are bent
 # Sound that begins later than this is encoded, with silence in front: hls.js jumps over longer holes (maxBufferHole), and
 # with the sound over the beginning of the picture.
 LATE_SOUND_SECONDS = Fraction(1, 10)
@@ -134,10 +134,12 @@ def _picture(video: VideoFacts, track: StoredTrack, stsd: bytes | None) -> Packa
     entry = _entry(stsd, "vide")
     if video.pixel_format not in _PIXELS.get(entry.format, ()) or entry.codec == entry.format:
         return None
+    if entry.format == "avc1" and any(track.sync.leading):
+        return None
     columns = track.columns(*whole_range(track))
     # Leading pictures of the first keyframe, which need what is not there, may be left out: nothing else depends on them.
     shown = columns.only(columns.shown)
-    if any(time >= track.start for time in _hidden(columns)) or not _can_be_cut(shown):
+    if any(time >= track.start for time in _hidden(columns)) or not _can_be_cut(shown, track.timescale):
         return None
     scale = _scale(track, shown.times)
     if scale is None or not shown.sync[0] or shown.times[0] != min(shown.times):
@@ -160,7 +162,7 @@ def _sound(sound: AudioFacts, track: StoredTrack, stsd: bytes | None) -> Package
     if stsd is None or sound.codec != "aac" or not sound.decodable or sound.channels > 2:
         return None
     columns = track.columns(*whole_range(track))
-    if not _can_be_cut(columns) or not all(columns.shown) or not track.all_sync:
+    if not _can_be_cut(columns, track.timescale) or not all(columns.shown) or not track.all_sync:
         return None
     late = columns.times[0] > LATE_SOUND_SECONDS * track.timescale
     if late or not all(map(lt, columns.times, columns.times[1:])):
@@ -203,13 +205,13 @@ def _hidden(columns: Columns) -> Iterable[int]:
     return (time for time, shown in zip(columns.times, columns.shown, strict=True) if not shown)
 
 
-def _can_be_cut(columns: Columns) -> bool:
+def _can_be_cut(columns: Columns, timescale: int) -> bool:
     """Whether there are packets at all, each has bytes in a known place, and no two are too far apart for a fragment."""
     if not len(columns) or min(columns.sizes) <= 0 or min(columns.offsets) < 0:
         return False
     steps = map(sub, islice(columns.decode_times, 1, None), columns.decode_times)
     waits = map(sub, columns.times, columns.decode_times)
-    return all(abs(ticks) <= MOST_TICKS for ticks in chain(steps, waits))
+    return all(abs(ticks) <= MOST_TICKS // _finer(timescale) for ticks in chain(steps, waits))
 
 
 def _scale(track: StoredTrack, times: array[int]) -> int | None:
@@ -224,7 +226,12 @@ def _scale(track: StoredTrack, times: array[int]) -> int | None:
         return None
     ordered = [times[number] for number in order]
     closest = min(map(sub, islice(ordered, 1, None), ordered))
-    for scale in (1, -(-FINE_TIMESCALE // track.timescale)):
+    for scale in (1, _finer(track.timescale)):
         if closest * scale >= ROOM * step_of(track.timescale * scale):
             return scale
     return None
+
+
+def _finer(timescale: int) -> int:
+    """What makes a clock one of FINE_TIMESCALE at least."""
+    return -(-FINE_TIMESCALE // timescale)
