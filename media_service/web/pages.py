@@ -22,9 +22,10 @@ from media_service.wire.representation import MemoryExtent, Representation
 UI = Path(__file__).resolve().parent.parent / "ui"
 
 # No inline script or style, nothing from elsewhere: a title that slips through as markup can still do nothing.
-# blob: is how hls.js feeds a <video> and runs its worker; data: is how browsers draw some of their controls.
+# blob: is how hls.js feeds a <video> and runs its worker; data: is how browsers draw some of their controls, and the
+# empty text track into which hls.js puts subtitles.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self' blob:; font-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )

@@ -233,11 +233,18 @@ async def test_waiting_for_a_segment_is_said_in_words(page: Page, site: Site, as
 async def test_a_part_that_cannot_be_made_is_skipped_and_said(page: Page, site: Site, asset: str) -> None:
     complaints[page].expect("404")
     await page.route("**/hls/*/1.m4s*", lambda route: route.fulfill(status=404))
-    await watch(page, site, asset)
+    await watch(page, site, asset, "?t=2.5")
+    await time_is(page, 2.5)
     await page.evaluate(MUTE)
     await page.keyboard.press("k")
+    await reaches(page, 3.5, 4.1)
     await expect(page.get_by_text("could not be made")).to_be_visible(timeout=PLAYABLE_MS)
     await reaches(page, 8.5)
+    await page.keyboard.press("k")
+    await page.evaluate("document.querySelector('video').currentTime = 5")
+    await reaches(page, 8.0, 8.1)
+    await page.evaluate(SEEK, 1.0)
+    await page.unroute_all(behavior="wait")
 
 
 async def test_a_phone_shows_everything_without_scrolling_sideways(

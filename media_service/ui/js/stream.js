@@ -3,13 +3,14 @@
 import { bufferSeconds, lineSpeed, qualities, renditionOf, settings, tracks } from "./streaming.js";
 
 const HLS_JS = "/ui/vendor/hls.mjs";
+const NEAR_SECONDS = 0.5; // a film waits before a hole, not exactly at it: sound and picture end apart
 
 export class Stream {
   #hls;
   #video;
   #hooks;
   #loading = null; // the fragment that is being loaded
-  #skipped = new Set();
+  #hole = null; // the fragment that cannot be had; nothing is loaded until the viewer is at it or somewhere else
   #recovered = false;
   #flushed; // the name of hls.js' event
   #over = new AbortController();
@@ -33,10 +34,10 @@ export class Stream {
     changes.push(Events.MANIFEST_PARSED, Events.AUDIO_TRACKS_UPDATED, Events.SUBTITLE_TRACKS_UPDATED);
     for (const name of changes) hls.on(name, () => hooks.onChange());
     hls.on(Events.ERROR, (_, data) => data.fatal && this.#fatal(Hls, data));
-    for (const name of ["play", "pause"]) {
-      const adjust = () => (hls.config.maxBufferLength = bufferSeconds(video.paused));
-      video.addEventListener(name, adjust, { signal: this.#over.signal });
-    }
+    const { signal } = this.#over;
+    const adjust = () => (hls.config.maxBufferLength = bufferSeconds(video.paused));
+    for (const name of ["play", "pause"]) video.addEventListener(name, adjust, { signal });
+    for (const name of ["waiting", "seeking"]) video.addEventListener(name, () => this.#passHole(), { signal });
     hls.loadSource(url);
     hls.attachMedia(video);
   }
@@ -53,11 +54,21 @@ export class Stream {
     }
     // 404: this part could not be made, in any quality, and will not be. The rest plays.
     const lost = type === Hls.ErrorTypes.NETWORK_ERROR && response?.code === 404 && Number.isInteger(frag?.sn);
-    if (!lost || this.#skipped.has(frag.sn) || frag.end >= this.#video.duration) return this.#hooks.onFatal();
-    this.#skipped.add(frag.sn);
-    this.#hls.startLoad(frag.end);
-    this.#video.currentTime = frag.end;
-    this.#hooks.onSkip();
+    if (!lost || frag.end >= this.#video.duration) return this.#hooks.onFatal();
+    this.#hole = frag;
+    this.#passHole();
+  }
+
+  #passHole() {
+    if (!this.#hole) return;
+    const [{ start, end }, video] = [this.#hole, this.#video];
+    const inside = video.currentTime >= start - NEAR_SECONDS && video.currentTime < end;
+    if (!inside && !video.seeking) return; // there is something to see before it
+    this.#hole = null;
+    // A little behind its end: rounding must not lead back into it.
+    if (inside) video.currentTime = end + 0.01;
+    this.#hls.startLoad(video.currentTime);
+    if (inside) this.#hooks.onSkip();
   }
 
   /** Whether what is loaded right now has to be encoded first: not a byte has come, and it is not cut out of the original. */
