@@ -41,6 +41,9 @@ POSTER_SECONDS = 10.0  # of film that is read for them, at most
 
 # Times are the source's, counted from its start, wherever reading begins.
 FILM_TIMES = ("-copyts", "-start_at_zero")
+# Of MPEG-TS and its like ffmpeg counts from the start of the tracks that it was asked for, and not of all: unless times
+# are moved in some other way as well. A microsecond is less than half a tick of their clocks.
+MOVED = "0.000001"
 
 FRAGMENTED = "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets+frag_discont+skip_trailer"
 
@@ -300,7 +303,9 @@ def _track(facts: Facts) -> VideoFacts:
 def _source(source_fd: int, limits: Limits, seek: Fraction | None, *, threads: int) -> Any:
     """The input. What is decoded too early is cut away by filters, to the frame and the sample."""
     place = {} if seek is None else {"ss": _seconds(seek), "noaccurate_seek": None}
-    return ffmpeg.input(source_url(source_fd), threads=threads, **place, **input_options(limits))
+    return ffmpeg.input(
+        source_url(source_fd), threads=threads, itsoffset=MOVED, **place, **input_options(limits)
+    )
 
 
 def _made(name: str, **options: str | int) -> Any:
@@ -341,6 +346,8 @@ def _h264(rendition: VideoRendition, threads: int) -> dict[str, Any]:
         "color_primaries": "bt709",
         "color_trc": "bt709",
         "color_range": "tv",
+        # What most films have and few say; said of each, it stands in no init segment (ITU-T H.264 s.E.2.1).
+        "chroma_sample_location": "left",
     }
 
 

@@ -31,11 +31,13 @@ KEYFRAME_SECONDS = Fraction(21, 10)  # between IDR frames at most; 4.004 s are t
 SPARE_SECONDS = Fraction(1)  # a film's own last frame may come a little later than its tables say
 # Seconds before the place that is wanted. These demuxers go to a keyframe at or before the time they are given; the others
 # search for some packet near it.
-BACK_SECONDS = {"mov": Fraction(0), "matroska": Fraction(0), "avi": Fraction(0)}
-BACK_ELSEWHERE = Fraction(1)
+BACK_SECONDS = {"mov": Fraction(0), "matroska": Fraction(0), "avi": Fraction(0), "mpegts": Fraction(1)}
+BACK_ELSEWHERE = Fraction(2)
 
 PACKET = 1024  # samples of an AAC packet (ISO/IEC 14496-3)
-SETTLING_PACKETS = 12  # after which an encoder does as one that began long before
+SETTLING_PACKETS = (
+    150  # 3.2 s: until then ffmpeg's rate control has not found its measure, and single packets are poor
+)
 TRAILING_PACKETS = (
     4  # encoded beyond the end: the last packet overlaps the next, and its window depends on that
 )
