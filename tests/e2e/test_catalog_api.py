@@ -129,7 +129,13 @@ def test_an_asset_has_the_documented_fields(assets: list[dict[str, Any]]) -> Non
     assert asset["playback"]["original"]["url"] == f"/media/{asset['id']}/original.mp4"
     assert asset["facts"]["video"]["codec"] == "h264"
     (rendition,) = asset["renditions"]
-    assert (rendition["kind"], rendition["state"]) == ("video", "ready")
+    assert (rendition["name"], rendition["kind"], rendition["state"]) == ("source", "video", "ready")
+    assert rendition["packaged"]
+    assert (rendition["segments"], rendition["made_segments"]) == (1, 1)
+    assert (rendition["frame_rate"], rendition["codecs"][:5]) == (25.0, "avc1.")
+    playback, base = asset["playback"], f"/media/{asset['id']}"
+    assert (playback["hls"], playback["dash"]) == (f"{base}/hls/master.m3u8", f"{base}/dash/manifest.mpd")
+    assert (playback["mp4"], playback["subtitles"]) == (f"{base}/source.mp4", [])
 
 
 def test_a_title_changes_and_stays_changed(client: httpx.Client, films: Films) -> None:
@@ -251,7 +257,7 @@ def test_only_what_never_changes_is_kept_by_caches(
     client: httpx.Client, assets: list[dict[str, Any]]
 ) -> None:
     asset = assets[0]
-    hls = f"/media/{asset['id']}/hls/180p"
+    hls = f"/media/{asset['id']}/hls/source"
     text = client.get(f"{hls}/index.m3u8").text
     segment = next(line for line in text.splitlines() if ".m4s" in line)
     init = re.search(r'URI="([^"]+)"', text)
@@ -262,10 +268,14 @@ def test_only_what_never_changes_is_kept_by_caches(
     for path in forever:
         answer = client.get(path).raise_for_status()
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable", path
+    # What may change is asked for again, which costs an answer without a body.
+    for path in (playback["hls"], playback["dash"], f"{hls}/index.m3u8", f"{hls}/iframes.m3u8"):
+        answer = client.get(path).raise_for_status()
+        assert answer.headers["cache-control"] == "no-cache", path
+        again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b""), path
     # Segments asked for without the version from the playlist may be another's tomorrow.
     never = [
-        playback["hls"],
-        f"{hls}/index.m3u8",
         f"{hls}/0.m4s",
         f"{hls}/0.m4s?v=another",
         f"{hls}/init.mp4",
@@ -282,7 +292,9 @@ def test_media_types_are_what_players_expect(client: httpx.Client, assets: list[
         asset["playback"]["mp4"]: "video/mp4",
         asset["playback"]["poster"]: "image/jpeg",
         asset["playback"]["hls"]: "application/vnd.apple.mpegurl",
-        f"/media/{asset['id']}/hls/180p/0.m4s": "video/mp4",
+        asset["playback"]["dash"]: "application/dash+xml",
+        f"/media/{asset['id']}/hls/source/index.m3u8": "application/vnd.apple.mpegurl",
+        f"/media/{asset['id']}/hls/source/0.m4s": "video/mp4",
         f"{ASSETS}/{asset['id']}": "application/json",
     }
     assert {path: client.get(path).headers["content-type"] for path in expected} == expected
@@ -293,7 +305,10 @@ def test_media_types_are_what_players_expect(client: httpx.Client, assets: list[
 
 def test_scripts_on_other_origins_may_play(stranger: httpx.Client, assets: list[dict[str, Any]]) -> None:
     origin = {"Origin": "https://player.example"}
-    for path in (assets[0]["playback"]["original"]["url"], assets[0]["playback"]["hls"]):
+    playback, media = assets[0]["playback"], f"/media/{assets[0]['id']}"
+    paths = [playback["original"]["url"], playback["hls"], playback["dash"], playback["mp4"]]
+    paths += [f"{media}/hls/source/{name}" for name in ("index.m3u8", "iframes.m3u8", "init.mp4", "0.m4s")]
+    for path in paths:
         asking = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range,if-range"}
         preflight = stranger.options(path, headers=origin | asking)
         assert preflight.status_code == 204
@@ -307,6 +322,12 @@ def test_scripts_on_other_origins_may_play(stranger: httpx.Client, assets: list[
             assert answer.headers[name.decode()] == value.decode()
         exposed = set(answer.headers["access-control-expose-headers"].split(", "))
         assert exposed >= {"Content-Range", "Accept-Ranges", "Content-Length", "ETag"}
+
+
+def test_a_preflight_is_answered_for_subtitles_too(stranger: httpx.Client) -> None:
+    asking = {"Origin": "https://player.example", "Access-Control-Request-Method": "GET"}
+    answer = stranger.options("/media/any/subtitles/0.vtt", headers=asking)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "*")
 
 
 def test_scripts_on_other_origins_see_what_went_wrong(stranger: httpx.Client) -> None:
