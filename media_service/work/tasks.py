@@ -69,6 +69,8 @@ class Tasks:
         self._transcoder = transcoder
         self._going = going
         self._transcoding = EmbeddedQueue("transcoding", self._transcode, workers=transcode_workers)
+        if not transcoder.ahead:
+            going.advanced = self._transcoding.add  # it may have been the last that was lacking
         self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
         self._kills: Counter[str] = Counter()  # how often something outside ended the work for an asset
         self._waits: dict[str, float] = {}  # what had no room, and how long it waits for some (s)

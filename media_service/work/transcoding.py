@@ -39,7 +39,7 @@ class Transcoder:
         self._going = going
         self._inits = inits
         self._events = events
-        self._ahead = ahead
+        self.ahead = ahead
 
     async def transcode(self, asset_id: str) -> None:
         """Make all that an asset lacks, or mark it as failed with the reason.
@@ -52,7 +52,7 @@ class Transcoder:
                 return
             outline = await self._means.outlines.of(asset_id)
             try:
-                if self._ahead:
+                if self.ahead:
                     await self._fill(asset_id, outline)
                 await self._close(asset, outline)
             except TranscodeFailed as error:

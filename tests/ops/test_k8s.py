@@ -16,7 +16,9 @@ from media_service.ffmpeg.fence import PROBE_LIMITS
 from media_service.ingest.pipeline import PROBES_AT_ONCE
 from media_service.server.listener import KEEP_ALIVE_SECONDS
 from media_service.settings import Settings, load, unknown
-from media_service.work.indexing import LOOKERS
+from media_service.work.extras import LOOKERS
+from media_service.work.going import AT_ONCE
+from media_service.work.inits import MAKERS
 from tests.support.nginx import CONF
 
 DIRECTORY = CONF.parent
@@ -131,8 +133,8 @@ def test_the_services_memory_adds_up(pod: dict[str, Any]) -> None:
     settings = load(environment(pod))
     needs = (
         settings.upload_memory_bytes
-        + settings.transcode_workers * settings.transcode_memory_bytes
-        + (PROBES_AT_ONCE + LOOKERS) * PROBE_LIMITS.memory_bytes
+        + (settings.transcode_workers + AT_ONCE) * settings.transcode_memory_bytes
+        + (PROBES_AT_ONCE + LOOKERS + MAKERS) * PROBE_LIMITS.memory_bytes
         + SERVER_ITSELF
     )
     limits = container(pod, "service")["resources"]["limits"]
