@@ -1,28 +1,29 @@
-"""The recorder on what ffmpeg really writes: however the bytes come, the same segments."""
+"""The recorder on what ffmpeg really writes: blobs that are whole, rows that name them, one init segment for all runs."""
 
 from __future__ import annotations
 
-import random
+import logging
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from media_service.errors import MediaRejected, TranscodeFailed, TranscodeIncomplete
-from media_service.ffmpeg.recipes import FRAGMENTED
-from media_service.mp4.boxes import walk
-from media_service.mp4.fragments import read_fragment, unpack_samples
-from media_service.store.records import Asset, Rendition, Segment
-from media_service.work import recorder as module
-from media_service.work.recorder import AAC_PRIMING_TICKS, Recorder
-from tests.support.media import ffmpeg
+from media_service.errors import NotFound, RunDiffers, StorageFull
+from media_service.mp4.fragments import unpack_samples
+from media_service.mp4.init_segment import read_init
+from media_service.store.local_blobs import LocalBlobs
+from media_service.store.records import Asset, Segment
+from media_service.timeline.outline import Outline, OutlineRendition
+from media_service.work.commits import Commits
+from media_service.work.recorder import Recorder
+from media_service.work.rows import rows_of
+from media_service.work.segmenting import Segmenter
+from tests.support.full_disk import FullDisk
 from tests.support.workshop import Workshop
+from tests.work import streams
 
-PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=4", "-c:v", "libx264", "-g", "25"]
-SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=4", "-c:a", "aac"]
-FRAGMENTS = ["-movflags", FRAGMENTED, "-avoid_negative_ts", "disabled", "-f", "mp4"]
+SECOND = 90_000
+RENDITION = streams.picture_rendition(0, 2 * SECOND, 3 * SECOND, 4 * SECOND)
 ASSET = Asset(
     id="one",
     title="A film",
@@ -39,29 +40,16 @@ ASSET = Asset(
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Four seconds of picture, a keyframe and so a fragment every second."""
-    path = tmp_path_factory.mktemp("picture") / "picture.mp4"
-    ffmpeg(*PICTURE, *FRAGMENTS, path)
-    return path.read_bytes()
+    return streams.picture(tmp_path_factory.mktemp("picture") / "picture.mp4")
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Four seconds of sound in fragments of one second."""
-    path = tmp_path_factory.mktemp("sound") / "sound.mp4"
-    ffmpeg(*SOUND, "-frag_duration", "1000000", *FRAGMENTS, path)
-    return path.read_bytes()
-
-
-@dataclass
-class Recorded:
-    """What the catalog and the store have of a run."""
-
-    recorder: Recorder
-    rendition: Rendition
-    segments: list[Segment]
-    blob: bytes
-    commits: list[int] = field(default_factory=list)
+@pytest.fixture
+async def film(workshop: Workshop) -> Workshop:
+    """A workshop with an asset that has the one rendition."""
+    await workshop.catalog.add_asset(ASSET)
+    outline = Outline(recipes=1, seconds=4.0, independent=True, renditions=(RENDITION,))
+    await workshop.catalog.put_renditions("one", rows_of("one", outline))
+    return workshop
 
 
 async def chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -70,141 +58,120 @@ async def chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def record(
-    workshop: Workshop, pieces: Iterable[bytes], name: str = "720p", stop: float = 0.0
-) -> Recorded:
-    """Record the pieces as a whole run."""
-    if not await workshop.catalog.asset_ids():
-        await workshop.catalog.add_asset(ASSET)
-    await workshop.catalog.put_rendition(
-        Rendition(asset_id="one", name=name, kind="audio" if name == "audio" else "video", blob="one/runs/x")
+    workshop: Workshop,
+    pieces: Iterable[bytes],
+    *,
+    rendition: OutlineRendition = RENDITION,
+    blobs: LocalBlobs | None = None,
+    wanted: Iterable[int] = (),
+) -> list[tuple[str, list[int]]]:
+    """Record the pieces as a whole run; what was committed, in order."""
+    committed: list[tuple[str, list[int]]] = []
+    commits = Commits(
+        workshop.catalog,
+        blobs or workshop.blobs,
+        lambda name, numbers: committed.append((name, sorted(numbers))),
     )
-    commits: list[int] = []
-    async with await workshop.blobs.create("one/runs/x") as writer:
-        recorder = Recorder(
-            catalog=workshop.catalog,
-            asset_id="one",
-            name=name,
-            writer=writer,
-            changed=lambda: commits.append(writer.size),
-        )
+    recorder = Recorder(
+        catalog=workshop.catalog,
+        blobs=blobs or workshop.blobs,
+        asset_id="one",
+        segmenter=Segmenter(rendition, 0, rendition.count, least=lambda _: 1),
+        commits=commits,
+        wanted=lambda number: number in wanted,
+    )
+    assert recorder.name == rendition.name
+    try:
         await recorder.record(chunks(pieces))
-        await recorder.finish(stop)
-        blob = (workshop.root / "one/runs/x").read_bytes()
-    (rendition,) = [one for one in await workshop.catalog.renditions("one") if one.name == name]
-    return Recorded(recorder, rendition, await workshop.catalog.segments("one", name), blob, commits)
+        await recorder.finish()
+    finally:
+        await commits.flush()
+    return committed
 
 
-def splits(data: bytes, chance: random.Random) -> list[bytes]:
-    cuts = sorted(chance.sample(range(1, len(data)), 40))
-    return [data[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+async def segments(workshop: Workshop) -> list[Segment]:
+    return await workshop.catalog.segments("one", RENDITION.name)
 
 
-def payloads(stream: bytes) -> bytes:
-    return b"".join(stream[box.payload_start : box.stop] for box in walk(stream) if box.type == "mdat")
+def stored(workshop: Workshop) -> set[str]:
+    return {name for name in workshop.files(ASSET) if name.startswith("segments/")}
 
 
-@pytest.mark.parametrize("how", ["split at random", "byte by byte"])
-async def test_however_the_bytes_come_the_segments_are_the_same(
-    workshop: Workshop, picture: bytes, how: str
+async def test_each_segment_is_a_blob_of_its_own_that_its_row_describes(
+    film: Workshop, picture: bytes
 ) -> None:
-    whole = await record(workshop, [picture], "720p")
-    pieces = [bytes([byte]) for byte in picture]
-    if how == "split at random":
-        pieces = splits(picture, random.Random(7))
-    other = await record(workshop, pieces, "360p")
-    assert [msgspec.structs.replace(one, rendition="720p") for one in other.segments] == whole.segments
-    assert other.blob == whole.blob
-    assert other.rendition.init == whole.rendition.init
+    assert await record(film, [picture]) == [("36p", [0, 1, 2])]
+    found = await segments(film)
+    assert [one.number for one in found] == [0, 1, 2]
+    assert [one.begin_ticks for one in found] == [0, 2 * SECOND, 3 * SECOND]
+    for one in found:
+        data = (film.root / one.blob).read_bytes()
+        assert len(data) == one.size
+        samples = unpack_samples(one.samples)
+        assert one.payload_start + sum(sample.size for sample in samples) == one.size
+        assert one.iframe_size == one.payload_start + samples[0].size
+    assert stored(film) == {one.blob.removeprefix("one/") for one in found}
+    (row,) = await film.catalog.renditions("one")
+    assert (row.state, row.made_segments, row.codecs) == ("encoding", 3, streams.CODECS)
+    assert row.init is not None
+    assert read_init(row.init).timescale == SECOND
 
 
-async def test_each_segment_is_a_fragment_with_the_encoders_own_bytes(
-    workshop: Workshop, picture: bytes
+async def test_however_the_bytes_come_the_bytes_that_are_stored_are_the_same(
+    film: Workshop, picture: bytes
 ) -> None:
-    done = await record(workshop, [picture])
-    assert [one.number for one in done.segments] == [0, 1, 2, 3]
-    position = clock = 0
-    for one in done.segments:
-        assert (one.start, one.begin_ticks) == (position, clock)
-        data = done.blob[one.start : one.stop]
-        assert [box.type for box in walk(data)] == ["moof", "mdat"]
-        moof, mdat = walk(data)
-        fragment = read_fragment(data[: moof.stop])
-        assert fragment.sequence == one.number + 1
-        assert fragment.samples == unpack_samples(one.samples)
-        assert fragment.samples[0].sync
-        assert one.start + mdat.payload_start == one.payload_start
-        position, clock = one.stop, one.begin_ticks + one.duration_ticks
-    assert payloads(done.blob) == payloads(picture)
-    assert done.recorder.frames == sum(len(unpack_samples(one.samples)) for one in done.segments) == 100
+    await record(film, [picture[start : start + 777] for start in range(0, len(picture), 777)])
+    pieces = [one.digest for one in await segments(film)]
+    await film.catalog.put_renditions("one", await film.catalog.renditions("one"))
+    await record(film, [picture])
+    assert [one.digest for one in await segments(film)] == pieces
 
 
-async def test_the_rendition_tells_codec_clock_length_and_bandwidth(
-    workshop: Workshop, picture: bytes
+async def test_of_twins_the_first_stays_and_no_blob_of_the_other_is_left(
+    film: Workshop, picture: bytes
 ) -> None:
-    done = await record(workshop, [picture])
-    assert done.rendition.state == "encoding"
-    assert done.rendition.codecs is not None
-    assert done.rendition.codecs.startswith("avc1.64")
-    assert done.rendition.encoded_seconds == pytest.approx(4.0)
-    rates = [8 * (one.stop - one.start) for one in done.segments]  # each lasts a second
-    assert done.rendition.bandwidth == max(rates)
-    assert done.rendition.average_bandwidth == pytest.approx(sum(rates) / 4, abs=1)
+    await record(film, [picture])
+    first = await segments(film)
+    assert await record(film, [picture]) == [("36p", [0, 1, 2])]
+    assert await segments(film) == first
+    assert stored(film) == {one.blob.removeprefix("one/") for one in first}
 
 
-async def test_commits_are_gathered_and_name_only_bytes_that_are_there(
-    workshop: Workshop, picture: bytes, monkeypatch: pytest.MonkeyPatch
+async def test_a_run_that_came_out_otherwise_is_refused_whole(
+    film: Workshop, picture: bytes, tmp_path: Path
 ) -> None:
-    gathered = await record(workshop, [picture], "720p")
-    monkeypatch.setattr(module, "COMMIT_SECONDS", 0.0)
-    each = await record(workshop, [picture], "360p")
-    assert len(gathered.commits) < len(each.commits) == 4
-    assert each.commits == [one.stop for one in each.segments]
+    await record(film, [picture])
+    before = stored(film)
+    other = streams.picture(tmp_path / "other.mp4", "-x264-params", "cabac=0")
+    with pytest.raises(RunDiffers, match="36p"):
+        await record(film, [other])
+    assert stored(film) == before
 
 
-async def test_the_packet_that_primes_decoders_is_dropped(workshop: Workshop, sound: bytes) -> None:
-    first = read_fragment(next(sound[box.start : box.stop] for box in walk(sound) if box.type == "moof"))
-    assert first.base_time == -AAC_PRIMING_TICKS
-    done = await record(workshop, [sound], "audio")
-    assert done.segments[0].begin_ticks == 0
-    assert payloads(done.blob) == payloads(sound)[first.samples[0].size :]
-
-
-async def test_the_priming_is_dropped_too_where_the_sound_begins_late(
-    workshop: Workshop, tmp_path: Path
+async def test_a_codec_other_than_outlined_is_told_and_kept(
+    film: Workshop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    late = tmp_path / "late.mp4"
-    ffmpeg(*SOUND, "-af", "asetpts=PTS+0.5/TB", "-frag_duration", "1000000", *FRAGMENTS, late)
-    done = await record(workshop, [late.read_bytes()], "audio")
-    assert done.segments[0].begin_ticks == 24000
+    other = streams.picture(tmp_path / "other.mp4", "-level", "3.1")
+    with caplog.at_level(logging.WARNING):
+        await record(film, [other])
+    assert "36p of one is avc1.64001f, and was expected to be avc1.64000a" in caplog.text
+    (row,) = await film.catalog.renditions("one")
+    assert row.codecs == "avc1.64001f"
 
 
-async def test_the_last_frame_lasts_until_the_film_ends(workshop: Workshop, picture: bytes) -> None:
-    done = await record(workshop, [picture], stop=6.5)
-    assert done.rendition.timescale is not None
-    last = done.segments[-1]
-    assert (last.begin_ticks + last.duration_ticks) / done.rendition.timescale == pytest.approx(6.5)
-    assert done.recorder.encoded_seconds == pytest.approx(4.0)
+async def test_a_full_disk_keeps_what_was_there_before_it_was_full(film: Workshop, picture: bytes) -> None:
+    await record(film, [picture])
+    sizes = [one.size for one in await segments(film)]
+    await film.catalog.put_renditions("one", await film.catalog.renditions("one"))
+    await film.blobs.delete_tree("one/segments")
+    with pytest.raises(StorageFull):
+        await record(film, [picture], blobs=FullDisk(film.root, room=sizes[0] + sizes[1] // 2))
+    assert [one.number for one in await segments(film)] == [0]
+    assert len(stored(film)) == 1
 
 
-async def test_a_stream_that_ends_in_the_middle_is_a_failure(workshop: Workshop, picture: bytes) -> None:
-    with pytest.raises(TranscodeFailed, match="ends in the middle"):
-        await record(workshop, [picture[:-1]])
-    assert not (workshop.root / "one/runs/x").exists()
-
-
-async def test_a_stream_without_pictures_is_incomplete(workshop: Workshop, picture: bytes) -> None:
-    start = next(box.start for box in walk(picture) if box.type == "moof")
-    for stream in (b"", picture[:start]):
-        with pytest.raises(TranscodeIncomplete):
-            await record(workshop, [stream])
-
-
-async def test_media_without_its_description_is_a_failure(workshop: Workshop, picture: bytes) -> None:
-    media = next(picture[box.start : box.stop] for box in walk(picture) if box.type == "mdat")
-    with pytest.raises(TranscodeFailed):
-        await record(workshop, [media])
-
-
-async def test_what_is_no_mp4_is_an_error_of_the_table(workshop: Workshop) -> None:
-    with pytest.raises((MediaRejected, TranscodeFailed)):
-        await record(workshop, [b"<html>" * 1000])
+async def test_of_a_film_that_was_deleted_nothing_is_stored(film: Workshop, picture: bytes) -> None:
+    await film.catalog.delete_asset("one")
+    with pytest.raises(NotFound):
+        await record(film, [picture])
+    assert stored(film) == set()
