@@ -14,14 +14,15 @@ from media_service.playback.caching import REVALIDATE, digest
 from media_service.playback.kept import KeptRepresentations
 from media_service.playback.library import subtitle_track
 from media_service.playback.opening import Film, Opener
-from media_service.playback.packets import own_index, packaged_segments
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
+from media_service.store.keys import index_key
 from media_service.store.records import Rendition
-from media_service.timeline import dash, hls
+from media_service.timeline import dash, hls, packaging
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.stored_index import StoredIndex
 from media_service.wire.representation import MemoryExtent, Representation
+from media_service.work.keeping import read_whole
 
 MAX_KEPT_PLAYLISTS = 64  # that of a film of three hours has 100 kB, and takes 10 ms of CPU to write
 
@@ -92,7 +93,8 @@ class Playlists:
     async def _iframe_sizes(self, film: Film, rendition: OutlineRendition) -> list[int]:
         """Bytes from each segment's start to the end of its first frame."""
         if rendition.packaged is not None:
-            index = await own_index(self._blobs, film.asset.id)
+            # One of our own: an open index is used by one thread at a time.
+            index = await read_whole(self._blobs, index_key(film.asset.id))
             return await asyncio.to_thread(_packaged_sizes, index, rendition)
         made = await self._catalog.sizes(film.asset.id, rendition.name)
         if len(made) < rendition.count:
@@ -100,8 +102,10 @@ class Playlists:
         return [iframe for _, _, iframe in made]
 
 
-def _packaged_sizes(index: StoredIndex, rendition: OutlineRendition) -> list[int]:
-    return [len(cut.head) + cut.samples[0].size for cut in packaged_segments(index, rendition)]
+def _packaged_sizes(index: bytes, rendition: OutlineRendition) -> list[int]:
+    track = StoredIndex(index).track(rendition.stream)
+    cuts = (packaging.segment(track, rendition, number) for number in range(rendition.count))
+    return [len(cut.head) + cut.samples[0].size for cut in cuts]
 
 
 def _key(film: Film) -> str:

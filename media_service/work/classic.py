@@ -1,4 +1,4 @@
-"""Puts an encoded rendition together as one classic MP4: a header is made and kept, the rest are spans of what is there."""
+"""Puts a rendition together as one classic MP4: a header is made, the rest are spans of what is there."""
 
 from __future__ import annotations
 
@@ -27,17 +27,24 @@ _Track = tuple[bytes, list[tuple[ProgressiveSegment, Sequence[BlobExtent]]]]
 async def classic_layout(
     catalog: Catalog, blobs: BlobStore, asset_id: str, outline: Outline, rendition: OutlineRendition
 ) -> bytes:
-    """The packed layout of `{name}.mp4`: an encoded rendition, with the film's main sound where it is a picture.
+    """The packed layout of `{name}.mp4`, its header stored. Raises as `assembled` does, and StorageFull."""
+    header, payloads = await assembled(catalog, blobs, asset_id, outline, rendition)
+    key = classic_header_key(asset_id, rendition.name)
+    await keep(blobs, key, header)
+    return await asyncio.to_thread(layout.pack, [BlobExtent(key, 0, len(header)), *payloads])
 
-    All segments of both must be there. Raises NotFound when the asset is deleted meanwhile, StorageFull.
+
+async def assembled(
+    catalog: Catalog, blobs: BlobStore, asset_id: str, outline: Outline, rendition: OutlineRendition
+) -> tuple[bytes, list[BlobExtent]]:
+    """The header of a rendition's classic file, and where all that follows it lies; a picture has the film's main sound.
+
+    Raises NotFound when some segment of them is not made, or the asset is deleted meanwhile.
     """
     sounds = outline.sounds[:1] if rendition.kind == "video" else ()
     tracks = [await _track(catalog, blobs, asset_id, one) for one in (rendition, *sounds)]
     # A film of three hours has a million samples: off the loop, or every viewer would stutter.
-    header, payloads = await asyncio.to_thread(_put_together, tracks)
-    key = classic_header_key(asset_id, rendition.name)
-    await keep(blobs, key, header)
-    return await asyncio.to_thread(layout.pack, [BlobExtent(key, 0, len(header)), *payloads])
+    return await asyncio.to_thread(_put_together, tracks)
 
 
 async def _track(catalog: Catalog, blobs: BlobStore, asset_id: str, rendition: OutlineRendition) -> _Track:
@@ -46,9 +53,9 @@ async def _track(catalog: Catalog, blobs: BlobStore, asset_id: str, rendition: O
         data = await read_whole(blobs, index_key(asset_id))
         return rendition.packaged.init, await asyncio.to_thread(_packaged, asset_id, data, rendition)
     init = await catalog.init_of(asset_id, rendition.name)
-    if init is None:
-        raise NotFound("A rendition that is made has its init segment.")
     segments = await catalog.segments(asset_id, rendition.name)
+    if init is None or len(segments) < rendition.count:
+        raise NotFound(f"Not all of {rendition.name} is made.")
     return init, await asyncio.to_thread(_stored, segments)
 
 
