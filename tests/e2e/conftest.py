@@ -7,11 +7,13 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 import pytest
+from playwright.async_api import Page
 
-from tests.support.browser import browser, chromium_path, page
+from tests.support.browser import browser, chromium_path
+from tests.support.browser import page as page_alone
 from tests.support.media import ffmpeg
 
-__all__ = ["browser", "chromium_path", "page"]
+__all__ = ["browser", "chromium_path", "page_alone"]
 
 FILM_SECONDS = 12
 
@@ -80,3 +82,9 @@ async def library(site: Site) -> AsyncIterator[Library]:
         library = Library(client)
         yield library
         await library.clear()
+
+
+@pytest.fixture
+def page(library: Library, page_alone: Page) -> Page:
+    """Closed before the library is cleared: no player is left to complain that its film is gone."""
+    return page_alone

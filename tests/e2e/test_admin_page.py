@@ -69,7 +69,7 @@ async def test_an_uploaded_film_becomes_ready_without_a_reload(page: Page, site:
     await expect(asset).to_contain_text("640 \N{MULTIPLICATION SIGN} 360")
     await expect(asset.get_by_role("progressbar")).to_be_hidden()
     renditions = asset.get_by_role("list", name="Renditions of Crossing the bay").get_by_role("listitem")
-    await expect(renditions).to_have_text(["360p as uploaded", "240p made", "audio as uploaded"])
+    await expect(renditions).to_have_text(["360p as uploaded", "360p made", "240p made", "Sound as uploaded"])
     await expect(page.locator(".upload")).to_have_count(0)
     assert await page.evaluate("window.sameDocument") is True
 

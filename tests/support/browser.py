@@ -77,7 +77,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     yield page
     heard = complaints.pop(page).unexpected
     await context.close()
-    assert heard == []
+    assert not heard, heard
 
 
 complaints: dict[Page, Complaints] = {}  # of the pages that are open
