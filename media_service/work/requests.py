@@ -72,7 +72,8 @@ class Requests:
 
     def pending(self) -> list[Request]:
         """What has neither come nor been refused, the newest first."""
-        return sorted((one for one in self._open.values() if not one.done.done()), key=lambda one: -one.order)
+        pending = (one for one in self._open.values() if one.known and not one.done.done())
+        return sorted(pending, key=lambda one: -one.order)
 
     def relying_on(self, runner: Runner) -> list[Request]:
         """Those of `pending` that wait for this run."""
