@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import add
 
-from media_service.errors import MediaRejected
+from media_service.errors import BrokenMedia, MediaRejected
 from media_service.mp4.boxes import LARGEST_SHORT, Box, build_full_box, children, fields, find, require
 from media_service.mp4.fragments import Defaults, Sample, read_track
 from media_service.mp4.layout import Read
@@ -107,15 +107,22 @@ def _is_indexed(read: Read, boxes: Sequence[Box], size: int) -> bool:
     moofs = [box for box in boxes if box.type == "moof"]
     if len(found) != 1 or found[0].start > moofs[0].start or found[0].size > MAX_MOOF_BYTES:
         return False
-    data = read(found[0].start, found[0].stop)
+    try:
+        offset, sizes = _references(read(found[0].start, found[0].stop))
+    except BrokenMedia:
+        return False
+    last = max(box.stop for box in boxes if box.type in {"moof", "mdat"})
+    return all(one >> 31 == 0 for one in sizes) and last <= found[0].stop + offset + sum(sizes) <= size
+
+
+def _references(data: bytes) -> tuple[int, list[int]]:
+    """How far behind the box `sidx` what it refers to begins, and the size of each reference (top bit: to another sidx)."""
     sidx = require(data, "sidx")
     long = fields("B", data, sidx)[0] > 0
     (offset,) = fields("Q" if long else "I", data, sidx, 20 if long else 16)
     (count,) = fields("H", data, sidx, 30 if long else 22)
-    at = 32 if long else 24
-    sizes = [fields("I", data, sidx, at + 12 * number)[0] for number in range(count)]
-    last = max(box.stop for box in boxes if box.type in {"moof", "mdat"})
-    return all(one >> 31 == 0 for one in sizes) and last <= found[0].stop + offset + sum(sizes) <= size
+    first = 32 if long else 24
+    return offset, [fields("I", data, sidx, first + 12 * number)[0] for number in range(count)]
 
 
 def _defaults(moov: bytes, track_id: int) -> Defaults:

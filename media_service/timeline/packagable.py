@@ -77,7 +77,7 @@ class PackagedTrack:
 def packagable(facts: Facts, movie: Movie, index: StoredIndex, moov: bytes) -> dict[int, PackagedTrack]:
     """The tracks that can be packaged, by stream number; `movie` is what the whole box `moov` says.
 
-    Reads the whole index of these tracks: half a second for three hours of film. Raises IndexCorrupt.
+    Reads the whole index of these tracks: a second or two for three hours of film. Raises IndexCorrupt.
     """
     found: dict[int, PackagedTrack] = {}
     for stream, track in pair_tracks(movie, facts) or ():

@@ -44,22 +44,19 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Begun in the middle, hls.js takes the first fragment's decode time for its place in the playlist.
 @pytest.mark.parametrize("begun", [0.0, 33.0])
 @pytest.mark.parametrize(
-    ("before", "coding", "late"),
+    "film",
     [
-        pytest.param([], ["-c", "copy"], 0, id="B frames"),
-        pytest.param([], [*B_FRAMES, "-video_track_timescale", "25"], 0, id="pyramids of them, a tick each"),
-        pytest.param(["-itsoffset", "1"], B_FRAMES, FPS, id="a picture that begins a second later"),
+        pytest.param(([], ["-c", "copy"], 0), id="B frames"),
+        pytest.param(
+            ([], [*B_FRAMES, "-video_track_timescale", "25"], 0), id="pyramids of them, a tick each"
+        ),
+        pytest.param((["-itsoffset", "1"], B_FRAMES, FPS), id="a picture that begins a second later"),
     ],
 )
 async def test_ten_seeks_show_the_right_frame_and_nothing_is_fetched_twice(
-    browser: Browser,
-    clock: Path,
-    tmp_path: Path,
-    before: list[str],
-    coding: list[str],
-    late: int,
-    begun: float,
+    browser: Browser, clock: Path, tmp_path: Path, film: tuple[list[str], list[str], int], begun: float
 ) -> None:
+    before, coding, late = film
     tracks = ["-map", "0:v", "-map", "1:a"]
     ffmpeg(*before, "-i", clock, "-i", clock, *tracks, *coding, tmp_path / "film.mp4")
     write_site(tmp_path, await package(tmp_path / "film.mp4"))

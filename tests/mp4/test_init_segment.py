@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ TRACK = InitTrack(
 def test_what_is_built_reads_back_and_is_the_same_every_time() -> None:
     assert read_init(build_init(TRACK)) == TRACK
     assert build_init(TRACK) == build_init(TRACK)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_turned_picture_stays_turned(rotation: int) -> None:
+    turned = replace(TRACK, rotation=rotation)
+    assert read_init(build_init(turned)) == turned
 
 
 def test_our_init_segment_of_ffmpegs_output_says_the_same(encoded: dict[str, Path]) -> None:

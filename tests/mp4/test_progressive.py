@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from media_service.mp4.boxes import require, walk
 from media_service.mp4.fragments import Sample
 from media_service.mp4.init_segment import InitTrack
 from media_service.mp4.layout import top_level
+from media_service.mp4.plain_entry import find_trak, turn
 from media_service.mp4.progressive import (
     ProgressiveLayout,
     ProgressiveSegment,
@@ -112,6 +114,14 @@ def test_a_film_without_oddities_needs_no_edit_list() -> None:
     (track,) = read(build_header([ProgressiveTrack(VIDEO, [ProgressiveSegment(0, [FRAME] * 3)])]))
     assert track.edits == ()
     assert track.presentation_span() == (0, 9000)
+
+
+def test_a_turned_picture_stays_turned() -> None:
+    turned = ProgressiveTrack(replace(VIDEO, rotation=90), [ProgressiveSegment(0, [FRAME])])
+    header = build_header([turned]).header
+    trak = find_trak(header[require(header, "moov").start : require(header, "moov").stop], 1)
+    assert trak is not None
+    assert turn(header[require(header, "moov").start :], trak) == 90
 
 
 def test_chunks_follow_each_other_by_time_and_every_sample_is_where_its_payload_lies() -> None:

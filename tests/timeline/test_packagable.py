@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from media_service.mp4.init_segment import read_init
+from media_service.mp4.progressive import ProgressiveSegment, ProgressiveTrack, build_header
 from media_service.mp4.samples import Edit
 from media_service.timeline.index_codec import encode
 from media_service.timeline.packagable import packagable
@@ -142,6 +143,33 @@ def assert_fits_its_playlist(one: PackagedRendition) -> None:
         open_group = min(map(add, decode_times, offsets)) < boundaries[number]
         if not open_group and (number or one.made.kind == "video"):
             assert each.base_time == boundaries[number]
+
+
+@pytest.mark.parametrize("name", ["B frames", "picture later than sound", "one tick per frame"])
+async def test_a_classic_film_of_it_has_the_same_packets(
+    name: str, made: dict[str, Path], tmp_path: Path
+) -> None:
+    renditions = list((await package(made[name])).values())
+    layout = build_header(
+        [
+            ProgressiveTrack(
+                read_init(one.made.init),
+                [ProgressiveSegment(each.base_time, each.samples) for each in one.segments],
+            )
+            for one in renditions
+        ]
+    )
+    payloads = (
+        renditions[track].bytes_of(number)[len(renditions[track].segments[number].head) :]
+        for track, number in layout.order
+    )
+    path = tmp_path / "classic.mp4"
+    path.write_bytes(layout.header + b"".join(payloads))
+    for number, one in enumerate(renditions):
+        fragments = tmp_path / f"{number}.mp4"
+        fragments.write_bytes(one.file())
+        ours, theirs = hashed_packets(path, number), hashed_packets(fragments, 0)
+        assert [(row[0], *row[2:]) for row in ours] == [(row[0], *row[2:]) for row in theirs]
 
 
 async def test_what_a_player_is_told(made: dict[str, Path]) -> None:
