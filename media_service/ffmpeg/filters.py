@@ -36,6 +36,11 @@ def through(stream: Any, filters: Iterable[Filter]) -> Any:
     return stream
 
 
+def earlier(seconds: Fraction) -> list[Filter]:
+    """All times moved by so much."""
+    return [Filter("setpts", {"expr": f"round(PTS-{seconds}/TB)"})] if seconds else []
+
+
 def deinterlaced(video: VideoFacts) -> list[Filter]:
     """One frame per frame (not per field): the count stays the source's. Progressive frames pass untouched."""
     return [Filter("bwdif", {"mode": "send_frame", "deint": "interlaced"})] if video.interlaced else []

@@ -1,7 +1,7 @@
 """Runs one ffmpeg or ffprobe: fenced, watched, and gone without a trace when the block is left.
 
     with Pipe() as video, Pipe() as progress:
-        argv = recipes.transcode(facts, source_fd=fd, video=(rendition, video.write_fd), progress_fd=progress.write_fd, ...)
+        argv = recipes.video_run(facts, source_fd=fd, renditions=[(rendition, video.write_fd)], progress_fd=progress.write_fd, ...)
         async with start(argv, limits=limits, pass_fds=(fd,), outputs=(video,), progress=progress) as process:
             async for chunk in video:
                 ...

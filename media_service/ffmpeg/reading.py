@@ -10,6 +10,7 @@ from media_service import errors
 from media_service.ffmpeg.fence import Limits
 from media_service.timeline.facts import AudioFacts, Facts, SubtitleFacts, VideoFacts
 
+MOST_REORDERED = 16  # ITU-T H.264 s.E.2.1, max_num_reorder_frames
 LONGEST_NAME = 64  # characters of a codec, profile or language name that are kept
 MAX_SIDE = 65_535  # pixels; no codec goes further
 MAX_CHANNELS = 64
@@ -39,6 +40,7 @@ class Stream(msgspec.Struct):
     pix_fmt: str | None = None
     bits_per_raw_sample: str | None = None
     field_order: str | None = None
+    has_b_frames: int = 0
     color_range: str | None = None
     color_space: str | None = None
     color_transfer: str | None = None
@@ -155,6 +157,7 @@ def _video(stream: Stream, limits: Limits) -> VideoFacts:
         color_space=_colour(stream.color_space),
         color_range=_colour(stream.color_range),
         interlaced=stream.field_order in {"tt", "bb", "tb", "bt"},
+        reordered_frames=min(max(0, stream.has_b_frames), MOST_REORDERED),
         time_base=_fraction(stream.time_base, "/"),
         start_ticks=stream.start_pts,
         start_seconds=_seconds(stream.start_time),

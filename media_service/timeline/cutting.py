@@ -19,6 +19,7 @@ from math import ceil, floor, gcd, lcm
 
 from media_service.timeline.facts import Facts
 from media_service.timeline.index import Packet
+from media_service.timeline.index_rows import pace
 from media_service.timeline.ladder import AUDIO_SAMPLE_RATE
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.sound_stamps import HOLE_SECONDS, Stamps, stamps
@@ -57,10 +58,11 @@ class VideoCut:
     `seek`: where reading begins, at or before a keyframe from which all wanted frames can be decoded; None: with the film.
     `starts`: for each segment a time between the frame before it and its first one. Frames from starts[0] on and before
     `stop` come out. `keyframes`: likewise a time before each frame that becomes an IDR frame: each segment's first, and
-    more between them.
+    more between them. `delay`: by so much the times that ffmpeg gives to frames are later than those of the index.
     """
 
     seek: Fraction | None
+    delay: Fraction
     starts: tuple[Fraction, ...]
     stop: Fraction
     keyframes: tuple[Fraction, ...]
@@ -104,6 +106,7 @@ def video_cut(
     entry = None if first == 0 or attempt >= ATTEMPTS - 1 else frames[0]
     return VideoCut(
         seek=None if entry is None else _video_seek(facts, track, entry, attempt),
+        delay=_delay(facts, track),
         starts=tuple(starts[:-1]),
         stop=rendition.seconds(stop) + SPARE_SECONDS if is_end else starts[-1],
         keyframes=tuple(_keyframes(track, rendition, first, starts)),
@@ -160,6 +163,13 @@ def _video_seek(facts: Facts, track: StoredTrack, frame: Packet, attempt: int) -
     ticks = key.time if back is None else min(key.time, key.decode_time)
     seconds = Fraction(ticks, track.timescale) - (back or 0)
     return seconds if seconds > 0 else None
+
+
+def _delay(facts: Facts, track: StoredTrack) -> Fraction:
+    """AVI tells only when frames are decoded; ffmpeg has them shown as much later as the decoder holds them back."""
+    if facts.video is None or facts.container != "avi":
+        return Fraction(0)
+    return Fraction(facts.video.reordered_frames * pace(track.columns(0, 100).shown_times()), track.timescale)
 
 
 def _unmistakable(track: StoredTrack, key: Packet) -> Packet | None:

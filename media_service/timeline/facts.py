@@ -32,6 +32,7 @@ class VideoFacts(msgspec.Struct, frozen=True, kw_only=True):
     color_space: str | None = None
     color_range: str | None = None
     interlaced: bool = False
+    reordered_frames: int = 0  # how many a decoder holds back at most, because B frames are shown before them
     time_base: tuple[int, int] | None = None  # seconds in one tick of the source, as a fraction
     start_ticks: int | None = None
     start_seconds: float | None = None

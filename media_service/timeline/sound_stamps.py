@@ -34,6 +34,8 @@ QUANTA = {
     "amr_nb": 160,
     "amr_wb": 320,
 }
+# Codecs whose packets have several lengths as the sound demands, even where the opening has only one; the longest, in samples.
+MIXED = {"vorbis": 4096}
 PACE_PACKETS = 1024  # at the track's start, by which the quantum is found
 LEAST_PACKETS = 16  # tell nothing
 REGULAR_SHARE = 0.95  # of the packets that must be equally far apart for that distance to be the quantum
@@ -78,6 +80,8 @@ def stamps(sound: AudioFacts, track: StoredTrack, until: Fraction) -> Stamps:
         longest = Fraction(max(steps, default=0), track.timescale)
         return Stamps(exact=False, quantum=0, packet_seconds=longest)
     longest = Fraction(steps[int(REGULAR_SHARE * (len(steps) - 1))], track.timescale)
+    if sound.codec in MIXED:
+        longest = max(longest, Fraction(MIXED[sound.codec], sound.sample_rate))
     quantum = _quantum(sound, track.timescale, steps)
     if quantum is None:
         return Stamps(exact=False, quantum=0, packet_seconds=longest)
@@ -108,7 +112,7 @@ def _quantum(sound: AudioFacts, timescale: int, steps: Sequence[int]) -> int | N
     known = QUANTA.get(sound.codec, 1)
     median = steps[len(steps) // 2]
     regular = [step for step in steps if abs(step - median) <= 1]
-    if len(regular) >= REGULAR_SHARE * len(steps):
+    if sound.codec not in MIXED and len(regular) >= REGULAR_SHARE * len(steps):
         average = tick * sum(regular) / len(regular)
         quantum = max(1, round(average / known)) * known
         allowed = MEASURED_SAMPLES if known == 1 else DRIFT * quantum + 2 * tick / len(regular)

@@ -23,11 +23,13 @@ from media_service.timeline.facts import Facts
 from media_service.timeline.index_codec import encode
 from media_service.timeline.ladder import AudioRendition, VideoRendition
 from media_service.timeline.outline import OutlineRendition
+from media_service.timeline.outlining import VIDEO_TIMESCALE
 from media_service.timeline.plan import Plan, frame_boundaries, plan
 from media_service.timeline.stored_index import StoredIndex, StoredTrack
 
 LIMITS = Limits(cpu_seconds=240, wall_seconds=240)
 THREADS = 2
+DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def outlined(
     """As the outline of the film would have this rendition; with other `boundaries` if given."""
     if isinstance(made, VideoRendition):
         assert source.facts.video is not None
-        timescale = recipes.VIDEO_TIMESCALE
+        timescale = VIDEO_TIMESCALE
         scale = timescale / source.plan.timescale
         cuts = tuple(round(time * scale) for time in source.plan.boundaries)
         return OutlineRendition(
@@ -189,7 +191,7 @@ async def sound_segments(
 
 async def first_bytes(videos: Sequence[VideoRendition], audios: Sequence[AudioRendition]) -> dict[str, bytes]:
     """The init segment of each rendition, made before anything else."""
-    made = [*videos, *audios]
+    made: list[VideoRendition | AudioRendition] = [*videos, *audios]
     with ExitStack() as stack:
         pipes = {one.name: stack.enter_context(Pipe()) for one in made}
         progress = stack.enter_context(Pipe())

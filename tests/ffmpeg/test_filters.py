@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
-from media_service.ffmpeg.filters import picture
+from media_service.ffmpeg.filters import earlier, every, picture, scaled, to_sdr, trimmed
 from media_service.timeline.facts import VideoFacts
 
 
 def chain(width: int = 1280, height: int = 720, *, full_range: bool = False, **facts: str | bool) -> str:
     base = {"index": 0, "codec": "h264", "width": width, "height": height}
     video = VideoFacts(**(base | facts))  # type: ignore[arg-type] # fields by name
-    return picture(video, 640, 360, full_range=full_range)
+    made = picture(video, 640, 360, full_range=full_range)
+    return ",".join(
+        f"{one.name}=" + ":".join(f"{key}={value}" for key, value in one.options.items()) for one in made
+    )
 
 
 def test_pixels_end_up_square_and_in_eight_bits() -> None:
-    assert chain().endswith(",format=yuv420p,setsar=1")
-    assert "scale=640:360" in chain()
+    assert chain().endswith(",format=pix_fmts=yuv420p,setsar=sar=1")
+    assert "scale=w=640:h=360" in chain()
 
 
 def test_only_interlaced_films_are_deinterlaced() -> None:
@@ -36,7 +41,7 @@ def test_the_matrix_is_the_tag_or_what_players_guess(
     space: str | None, width: int, height: int, matrix: str
 ) -> None:
     video = VideoFacts(index=0, codec="h264", width=width, height=height, color_space=space)
-    assert f"in_color_matrix={matrix}:" in picture(video, 640, 360)
+    assert scaled(video, 640, 360)[0].options["in_color_matrix"] == matrix
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
@@ -53,5 +58,32 @@ def test_wide_gamut_alone_is_converted_but_not_tone_mapped() -> None:
     assert "tonemap=" not in made
 
 
+def test_plain_pictures_need_no_linear_light() -> None:
+    assert to_sdr(VideoFacts(index=0, codec="h264", width=640, height=360), 640, 360) == []
+
+
 def test_stills_are_full_range() -> None:
-    assert "out_color_matrix=bt601:out_range=pc,format=yuvj420p" in chain(full_range=True)
+    made = chain(full_range=True)
+    assert "out_color_matrix=bt601:out_range=pc,format=pix_fmts=yuvj420p" in made
+
+
+def test_times_are_given_to_the_microsecond() -> None:
+    options = trimmed(Fraction(1, 3), Fraction(20_000, 7)).options
+    assert options == {"start": "0.333333", "end": "2857.142857"}
+
+
+def test_every_frame_passes_without_a_filter() -> None:
+    assert every(1, [Fraction(0)]) == []
+    assert earlier(Fraction(0)) == []
+
+
+def test_the_segment_of_a_frame_is_found_by_halves() -> None:
+    """So an expression of a thousand segments is ten deep and not a thousand."""
+    (select,) = every(2, [Fraction(number) for number in range(1000)])
+    expression = str(select.options["expr"])
+    deepest = depth = 0
+    for character in expression:
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    assert depth == 0
+    assert deepest <= 15

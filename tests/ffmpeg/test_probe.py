@@ -15,7 +15,7 @@ from media_service import errors
 from media_service.ffmpeg.fence import Limits
 from media_service.ffmpeg.probe import decoders, probe
 from media_service.timeline.facts import Facts
-from tests.ffmpeg.transcoding import LIMITS
+from tests.ffmpeg.running import LIMITS
 from tests.support.media import ffmpeg
 from tests.support.shared import corpus, shared_file
 

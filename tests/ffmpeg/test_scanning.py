@@ -13,7 +13,7 @@ from media_service.ffmpeg.probe import probe
 from media_service.ffmpeg.scanning import scan
 from media_service.timeline.facts import Facts
 from media_service.timeline.packets import packets_of
-from tests.ffmpeg.transcoding import DAY, LIMITS
+from tests.ffmpeg.running import DAY, LIMITS
 from tests.support.shared import corpus, shared_file
 
 
