@@ -1,4 +1,4 @@
-"""Movie fragments (`moof`, ISO/IEC 14496-12 s8.8) of one track: read, write, put at another time, drop what leads.
+"""Movie fragments (`moof`, ISO/IEC 14496-12 s8.8) of one track: read and write.
 
 Times are ticks of the track. A fragment's `base_time` is the decode time of its first sample. ffmpeg writes a time
 before zero (the priming packet of AAC) as a huge unsigned number; here it is the negative number that it means.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple
 
@@ -84,29 +84,6 @@ class Fragment:
         """Payload in bytes."""
         return sum(sample.size for sample in self.samples)
 
-    def from_time(self, time: int) -> tuple[Fragment, int]:
-        """Without the leading samples that are decoded before `time`, and how many payload bytes to skip for that.
-
-        `data_offset` of the answer takes the skipped bytes into account. Meant for tracks without reordering.
-        """
-        base, skipped, number = self.base_time, 0, 0
-        while number < len(self.samples) and base < time:
-            base += self.samples[number].duration
-            skipped += self.samples[number].size
-            number += 1
-        rest = replace(
-            self, base_time=base, samples=self.samples[number:], data_offset=self.data_offset + skipped
-        )
-        return rest, skipped
-
-    def lasting_until(self, time: int) -> Fragment:
-        """With the last sample lengthened so that the fragment ends at `time`; itself when it ends later anyway."""
-        missing = time - (self.base_time + self.duration)
-        if missing <= 0 or not self.samples:
-            return self
-        last = self.samples[-1]
-        return replace(self, samples=(*self.samples[:-1], last._replace(duration=last.duration + missing)))
-
 
 class Defaults(NamedTuple):
     """What holds for all samples of a track that are not said to be otherwise (s8.8.3, s8.8.7); None: nothing does."""
@@ -168,7 +145,7 @@ def build_fragment(*, sequence: int, track_id: int, base_time: int, samples: Seq
     """A `moof` and the header of the `mdat` for these samples; the caller appends their bytes.
 
     What all samples share is said once in the `tfhd`. The same input gives the same bytes. Raises ValueError for a
-    negative `base_time`, which the format cannot say: drop such samples first (`Fragment.from_time`).
+    negative `base_time`, which the format cannot say.
     """
     if base_time < 0:
         raise ValueError(f"a fragment cannot begin at {base_time}, before time zero")

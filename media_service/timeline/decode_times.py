@@ -7,7 +7,8 @@ the next segment again. (Both seen with hls.js 1.7 in Chromium 156.) So the deco
 both ends of each segment:
 
 - The first is the segment's boundary itself. A source with B frames decodes its keyframe some frames before it is shown;
-  those frames are decoded in close order instead, one `step` apart, until the source's own times are reached.
+  those frames are decoded in close order instead, one `step` apart, until the source's own times are reached. Only leading
+  pictures of an open group, which are shown before the boundary, make it earlier, by as little as they need.
 - No picture's duration (the time until the next one is decoded) reaches beyond the first picture of the next segment:
   the last ones are decoded later where the source's own times would make it so.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from media_service.mp4.boxes import BoxCutter
@@ -46,7 +47,19 @@ def take_apart(path: Path, *, from_time: int | None = None) -> Fragmented:
         if moof.type == "moof":
             fragment = read_fragment(moof.data)
             if from_time is not None:
-                fragment, _ = fragment.from_time(from_time)
+                fragment = _from_time(fragment, from_time)
             start = fragment.data_offset - len(moof.data)
             fragments.append((fragment, mdat.data[start : start + fragment.size]))
     return Fragmented(init, fragments)
+
+
+def _from_time(fragment: Fragment, time: int) -> Fragment:
+    """Without the leading samples that are decoded before `time`."""
+    times = accumulate((sample.duration for sample in fragment.samples), initial=fragment.base_time)
+    leading = [sample for sample, begins in zip(fragment.samples, times, strict=False) if begins < time]
+    return replace(
+        fragment,
+        base_time=fragment.base_time + sum(sample.duration for sample in leading),
+        samples=fragment.samples[len(leading) :],
+        data_offset=fragment.data_offset + sum(sample.size for sample in leading),
+    )
