@@ -75,11 +75,6 @@ class Fragment:
     data_offset: int
 
     @property
-    def duration(self) -> int:
-        """In ticks."""
-        return sum(sample.duration for sample in self.samples)
-
-    @property
     def size(self) -> int:
         """Payload in bytes."""
         return sum(sample.size for sample in self.samples)

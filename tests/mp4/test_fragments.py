@@ -130,7 +130,7 @@ def test_several_runs_are_one_list_when_they_lie_one_after_another() -> None:
     ]
     fragment = read_fragment(moof(traf(TFDT, *runs, tfhd=tfhd)))
     assert fragment.samples == (Sample(10, 20, True), *[Sample(10, 20, False)] * 3)
-    assert (fragment.base_time, fragment.data_offset, fragment.duration, fragment.size) == (7, 100, 40, 80)
+    assert (fragment.base_time, fragment.data_offset, fragment.size) == (7, 100, 80)
     gap = build_full_box("trun", 0, 1, struct.pack(">Ii", 1, 150))
     with pytest.raises(BrokenMedia, match="one after another"):
         read_fragment(moof(traf(TFDT, runs[0], gap, tfhd=tfhd)))
