@@ -172,8 +172,8 @@ class Segmenter:
             raise TranscodeIncomplete(
                 f"Segment {number} begins {late / self.rendition.timescale:.3f} s late: its decoding began too late."
             )
-        if len(samples) < self._least(number):
+        if len(samples) < (least := self._least(number)):
             what = "frames" if self.rendition.kind == "video" else "packets"
             raise TranscodeIncomplete(
-                f"Segment {number} has {len(samples)} {what}; at least {self._least(number)} were to come."
+                f"Segment {number} has {len(samples)} {what}; at least {least} were to come."
             )
