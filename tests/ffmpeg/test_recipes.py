@@ -1,195 +1,40 @@
-"""The recipes on real films: frames, times, sound against picture, colours, sizes. ffprobe and ffmpeg are the judges."""
+"""The recipes: what they say to ffmpeg, stills, init segments and subtitles. Runs have modules of their own."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from array import array
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from media_service.errors import TranscodeFailed
 from media_service.ffmpeg import recipes
 from media_service.ffmpeg.fence import Limits
 from media_service.ffmpeg.pipes import Pipe
-from media_service.ffmpeg.probe import probe
+from media_service.ffmpeg.probe import probe as probed
 from media_service.ffmpeg.process import start
+from media_service.mp4.init_segment import build_init
+from media_service.timeline.cutting import AudioCut, VideoCut, video_cut
 from media_service.timeline.facts import AudioFacts, Facts, VideoFacts
-from media_service.timeline.ladder import AudioRendition, VideoRendition
-from tests.ffmpeg.transcoding import DAY, LIMITS, PRIMING, Transcoded, transcode
-from tests.support.media import ffmpeg
-from tests.support.shared import corpus, shared_file
-
-STOP_SECONDS = 2.0  # of the longer films
-TICK = 1.5 / recipes.VIDEO_TIMESCALE  # rounding of both sides
-
-
-def source_times(path: Path, index: int, start_seconds: float) -> list[float]:
-    """Presentation times of the frames that are shown, sorted, from the start of the file's earliest track."""
-    argv = [
-        "ffprobe",
-        "-v",
-        "error",
-        "-show_entries",
-        "packet=stream_index,pts_time,flags",
-        "-of",
-        "json",
-        str(path),
-    ]
-    found = json.loads(subprocess.check_output(argv))["packets"]
-    return sorted(
-        float(packet["pts_time"]) - start_seconds
-        for packet in found
-        if packet["stream_index"] == index and "D" not in packet["flags"]
-    )
-
-
-def judged(path: Path, data: bytes) -> dict[str, Any]:
-    path.write_bytes(data)
-    argv = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", str(path)]
-    stream: dict[str, Any] = json.loads(subprocess.check_output(argv))["streams"][0]
-    return stream
-
-
-@pytest.mark.parametrize("entry", corpus("ok"), ids=lambda entry: entry["file"])
-async def test_every_frame_and_every_second_of_the_corpus_comes_out(
-    entry: dict[str, Any], tmp_path: Path
-) -> None:
-    path = shared_file(f"corpus/{entry['file']}")
-    long = 3 < float(entry["ffprobe"]["duration"]) < DAY
-    made = await transcode(path, STOP_SECONDS if long else None)
-    track = made.facts.video
-    assert track is not None
-    assert made.video is not None
-    sent = source_times(path, track.index, made.facts.start_seconds)
-    expected = [time for time in sent if not long or time < STOP_SECONDS - TICK]
-    # Every frame, each at its own time: variable rates, late starts and huge clocks included.
-    assert len(made.video.times) == len(expected)
-    # ffprobe prints microseconds, Matroska keeps milliseconds and the demuxer rebuilds what lies between.
-    assert max(abs(ours - theirs) for ours, theirs in zip(made.video.times, expected, strict=True)) < 0.0015
-    if not long:
-        stop = made.packets.stop_seconds(track.index)
-        assert made.video.stop == pytest.approx(stop, abs=0.05)
-    whole = judged(tmp_path / "video.mp4", made.video.data)
-    upright = track.display_size
-    assert int(whole["nb_read_frames"]) == len(expected)
-    assert (whole["codec_name"], whole["profile"], whole["pix_fmt"]) == ("h264", "High", "yuv420p")
-    assert whole["width"] % 2 == whole["height"] % 2 == 0
-    assert whole["width"] / whole["height"] == pytest.approx(upright[0] / upright[1], rel=0.02)
-    assert (whole["color_space"], whole["color_range"]) == ("bt709", "tv")
-    assert not whole.get("side_data_list"), "no rotation is left to do"
-    assert_sound_in_time(made, STOP_SECONDS if long else None)
-
-
-def assert_sound_in_time(made: Transcoded, stop_seconds: float | None) -> None:
-    """Both tracks keep their own start and end, so their offset is the source's."""
-    if made.audio is None:
-        assert made.facts.main_audio is None
-        return
-    assert made.facts.main_audio is not None
-    source = made.packets.stream(made.facts.main_audio.index)
-    assert source.start_seconds is not None
-    assert source.stop_seconds is not None
-    assert made.audio.times[0] + PRIMING == pytest.approx(source.start_seconds, abs=0.02)
-    stop = source.stop_seconds if stop_seconds is None else min(source.stop_seconds, stop_seconds)
-    assert made.audio.stop == pytest.approx(stop, abs=0.05)
-
-
-async def test_keyframes_lie_two_seconds_apart(films_path: Path) -> None:
-    made = await transcode(films_path)
-    assert made.video is not None
-    assert made.video.key_times == pytest.approx([0.0, 2.0, 4.0])
-
-
-@pytest.fixture(scope="module")
-def films_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five seconds at 25 frames per second, in which each whole second begins with a white frame and a click."""
-    path = tmp_path_factory.mktemp("clicks") / "clicks.mkv"
-    picture = "color=black:s=64x64:r=25:d=5,geq=lum='if(lt(mod(T\\,1)\\,0.02)\\,235\\,16)':cb=128:cr=128"
-    sound = "aevalsrc='if(lt(mod(t\\,1)\\,0.01)\\,0.8*sin(2*PI*1000*t)\\,0)':s=48000:d=5"
-    ffmpeg(
-        "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:v", "ffv1", "-c:a", "pcm_s16le", path
-    )
-    return path
-
-
-def flashes(data: bytes, times: list[float], path: Path) -> list[float]:
-    path.write_bytes(data)
-    argv = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-i",
-        str(path),
-        "-fps_mode",
-        "passthrough",
-        "-vf",
-        "scale=1:1",
-        "-pix_fmt",
-        "gray",
-    ]
-    lumas = subprocess.check_output([*argv, "-f", "rawvideo", "-"])
-    assert len(lumas) == len(times)
-    return [time for time, luma in zip(times, lumas, strict=True) if luma > 120]
-
-
-def clicks(data: bytes, start: float, path: Path) -> list[float]:
-    path.write_bytes(data)
-    # Decoded packet by packet: nothing is skipped as priming, so the first sample is the first packet's time.
-    argv = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-flags2",
-        "+skip_manual",
-        "-i",
-        str(path),
-        "-f",
-        "s16le",
-        "-ac",
-        "1",
-        "-",
-    ]
-    samples = array("h", subprocess.check_output(argv))
-    found: list[float] = []
-    for number, level in enumerate(samples):
-        if abs(level) > 3000 and (not found or start + number / 48000 - found[-1] > 0.5):
-            found.append(start + number / 48000)
-    return found
-
-
-@pytest.mark.parametrize("delay", [-0.75, 0.0, 0.4])
-async def test_a_click_is_heard_when_its_flash_is_seen(
-    delay: float, films_path: Path, tmp_path: Path
-) -> None:
-    """With tracks that start together, and with either one late: the flash of a second and its click stay together."""
-    path = tmp_path / "late.mkv"
-    picture, sound = f"select='gte(t,{max(0.0, -delay)})'", f"aselect='gte(t,{max(0.0, delay)})'"
-    codecs = ["-fps_mode", "passthrough", "-c:v", "ffv1", "-c:a", "pcm_s16le"]
-    ffmpeg("-i", films_path, "-vf", picture, "-af", sound, *codecs, path)
-    made = await transcode(path)
-    assert made.video is not None
-    assert made.audio is not None
-    offset = made.audio.times[0] + PRIMING - made.video.times[0]
-    assert offset == pytest.approx(delay, abs=0.05), "the film is what this test is about"
-    seen = flashes(made.video.data, made.video.times, tmp_path / "v.mp4")
-    heard = clicks(made.audio.data, made.audio.times[0], tmp_path / "a.mp4")
-    seen, heard = ([time for time in times if time > 0.9] for times in (seen, heard))
-    assert len(seen) == len(heard) == 4
-    assert max(abs(flash - click) for flash, click in zip(seen, heard, strict=True)) < 0.02
-
-
-async def test_sound_after_a_hole_is_still_in_time(films_path: Path, tmp_path: Path) -> None:
-    path = tmp_path / "hole.mkv"
-    hole = "aselect='not(between(t,1.2,1.25)+between(t,2.2,2.8))'"
-    ffmpeg("-i", films_path, "-c:v", "copy", "-af", hole, "-c:a", "pcm_s16le", path)
-    made = await transcode(path)
-    assert made.audio is not None
-    heard = clicks(made.audio.data, made.audio.times[0], tmp_path / "a.mp4")
-    assert heard == pytest.approx([0.0, 1.0, 2.0, 3.0, 4.0], abs=0.02)
+from media_service.timeline.ladder import AudioRendition, VideoRendition, audio_renditions, video_renditions
+from media_service.timeline.sound_stamps import Stamps, Stretch
+from tests.ffmpeg.running import (
+    LIMITS,
+    first_bytes,
+    opened,
+    outlined,
+    picture_segments,
+    pictures,
+    sound_segments,
+    source_of,
+)
+from tests.support.films import Film, Films
+from tests.support.media import ffmpeg, probe
+from tests.support.shared import shared_file
 
 
 def lumas_of_first_frame(path: Path, *filters: str) -> bytes:
@@ -197,29 +42,10 @@ def lumas_of_first_frame(path: Path, *filters: str) -> bytes:
     return subprocess.check_output([*argv, "-f", "rawvideo", "-"])
 
 
-async def test_hdr_is_mapped_to_a_picture_neither_dark_nor_washed_out(tmp_path: Path) -> None:
-    made = await transcode(shared_file("corpus/hevc_hlg10_1080p.mp4"))
-    assert made.facts.video is not None
-    assert made.facts.video.is_hdr
-    assert made.video is not None
-    found = judged(tmp_path / "sdr.mp4", made.video.data)
-    assert (found["color_transfer"], found["color_primaries"]) == ("bt709", "bt709")
-    luma = lumas_of_first_frame(tmp_path / "sdr.mp4")
-    assert min(luma) < 60
-    assert max(luma) > 180
-
-
-async def test_the_same_source_gives_the_same_frames_twice(films_path: Path) -> None:
-    first, second = await transcode(films_path), await transcode(films_path)
-    assert first.video is not None
-    assert second.video is not None
-    assert first.video.times == second.video.times
-
-
 async def _poster(path: Path, at_seconds: float) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        facts = await probe(fd, LIMITS)
+        facts = await probed(fd, LIMITS)
         argv = recipes.poster(facts, source_fd=fd, at_seconds=at_seconds, limits=LIMITS)
         with Pipe() as out:
             async with start(argv, limits=LIMITS, pass_fds=(fd,), stdout=out):
@@ -241,7 +67,8 @@ async def test_a_poster_is_one_upright_jpeg(name: str, size: tuple[int, int], tm
     data = await _poster(shared_file(f"corpus/{name}"), 0.0)
     assert data.startswith(b"\xff\xd8\xff")
     assert data.endswith(b"\xff\xd9")
-    found = judged(tmp_path / "poster.jpg", data)
+    (tmp_path / "poster.jpg").write_bytes(data)
+    found = probe(tmp_path / "poster.jpg", "-show_streams")["streams"][0]
     assert (found["codec_name"], found["width"], found["height"]) == ("mjpeg", *size)
 
 
@@ -252,9 +79,96 @@ async def test_a_poster_is_not_black_when_the_film_begins_black(tmp_path: Path) 
     assert lumas_of_first_frame(tmp_path / "poster.jpg", "-vf", "scale=1:1")[0] > 60
 
 
-async def test_a_poster_from_beyond_the_end_is_a_failure(films_path: Path) -> None:
+async def test_a_poster_from_beyond_the_end_is_a_failure(films: Films) -> None:
     with pytest.raises(TranscodeFailed):
-        await _poster(films_path, 100.0)
+        await _poster(films.film(), 100.0)
+
+
+# --- init segments -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["hevc_hlg10_1080p.mp4", "vp9_odd_161x121.webm", "bbb_480p_30s_51_moovend.mp4"]
+)
+async def test_the_init_segment_is_there_before_anything_is_decoded(name: str) -> None:
+    """The very bytes of every later run, and with the codec that playlists promise."""
+    with opened(shared_file(f"corpus/{name}")) as fd:
+        source = await source_of(fd)
+        videos = video_renditions(source.facts, packaged=False)
+        audios = audio_renditions(source.facts, packaged=())
+        inits = await first_bytes(videos, audios)
+        for video in videos:
+            made = await picture_segments(source, video, 0, 1)
+            assert build_init(made.init) == inits[video.name]
+            assert made.init.codec == video.codecs
+        for audio in audios:
+            _, heard, _ = await sound_segments(source, audio, 0, 1)
+            assert build_init(heard.init) == inits[audio.name]
+            assert heard.init.codec == "mp4a.40.2"
+
+
+async def test_the_init_segment_is_the_same_wherever_a_run_begins_and_however_many_threads_it_has(
+    films: Films,
+) -> None:
+    with opened(films.film(Film(seconds=9, fps=30))) as fd:
+        source = await source_of(fd)
+        (rendition,) = video_renditions(source.facts, packaged=False)
+        outline = outlined(source, rendition)
+        found = set()
+        for first, threads in ((0, 1), (0, 4), (1, 2), (1, 3)):
+            cut = video_cut(source.facts, source.track(outline.stream), outline, first, outline.count)
+            (made,) = await pictures(source, [rendition], cut, threads=threads)
+            found.add(build_init(made.init))
+        assert len(found) == 1
+
+
+# --- subtitles ---------------------------------------------------------------------------------------------------
+
+
+async def _subtitles(path: Path, stream: int) -> str:
+    with opened(path) as fd, Pipe() as out:
+        argv = recipes.subtitles(source_fd=fd, stream=stream, limits=LIMITS)
+        async with start(argv, limits=LIMITS, pass_fds=(fd,), stdout=out):
+            return (await out.read_all()).decode()
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mkv", "subrip"), ("mkv", "ass"), ("mp4", "mov_text")])
+@pytest.mark.parametrize("begins", [0, 5])
+async def test_subtitles_become_webvtt_in_film_times(
+    container: str, codec: str, begins: int, films: Films, tmp_path: Path
+) -> None:
+    """Also of a film whose clock does not begin at 0."""
+    text = "1\n00:00:00,500 --> 00:00:01,250\nOne & <i>two</i>\n\n2\n00:20:03,004 --> 00:20:04,000\nLate\n"
+    (tmp_path / "lines.srt").write_text(text)
+    path = tmp_path / f"film.{container}"
+    shifted = ("-itsoffset", str(begins))
+    inputs = (*shifted, "-i", films.film(Film(audio=False)), *shifted, "-i", tmp_path / "lines.srt")
+    kept = ("-avoid_negative_ts", "disabled", "-movflags", "+frag_keyframe+empty_moov")
+    ffmpeg(
+        *inputs,
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c",
+        "copy",
+        "-c:s",
+        codec,
+        *(kept if container == "mkv" else ()),
+        path,
+    )
+    stream = next(
+        one["index"] for one in probe(path, "-show_streams")["streams"] if one["codec_type"] == "subtitle"
+    )
+    written = await _subtitles(path, stream)
+    assert written.startswith("WEBVTT\n")
+    assert "00:00.500 --> 00:01.250" in written
+    assert "20:03.004 --> 20:04.000\nLate" in written
+
+
+async def test_a_track_that_is_no_subtitle_is_a_failure(films: Films) -> None:
+    with pytest.raises(TranscodeFailed):
+        await _subtitles(films.film(), 7)
 
 
 # --- the argv itself ---------------------------------------------------------------------------------------------
@@ -264,55 +178,120 @@ FILM = Facts(
     video=VideoFacts(index=2, codec="h264", width=1280, height=720, frame_rate=(60, 1)),
     audio=(
         AudioFacts(index=0, codec="ac-4", channels=2, sample_rate=48000, decodable=False),
-        AudioFacts(index=4, codec="aac", channels=2, sample_rate=48000),
+        AudioFacts(index=4, codec="aac", channels=6, sample_rate=44_100),
     ),
 )
-PICTURE = VideoRendition(name="720p", width=1280, height=720)
+TOP = VideoRendition(
+    name="720p", width=1280, height=720, level=32, max_bits_per_second=5_500_000, frame_rate=60
+)
+LOW = msgspec.structs.replace(TOP, name="240p", width=426, height=240, level=13, frame_step=2)
+SOUND = AudioRendition(name="audio-51", stream=4, channels=6, bits_per_second=384_000, label="5.1")
+PICTURES = VideoCut(
+    seek=Fraction(2),
+    delay=Fraction(0),
+    starts=(Fraction(399, 100), Fraction(799, 100)),
+    stop=Fraction(1199, 100),
+    keyframes=(Fraction(399, 100), Fraction(599, 100), Fraction(799, 100)),
+)
+SOUNDS = AudioCut(
+    seek=Fraction(1, 2),
+    start=40_960,
+    stop=204_800,
+    first=192_512,
+    end=200_704,
+    stamps=Stamps(
+        exact=True,
+        quantum=1024,
+        packet_seconds=Fraction(1024, 44_100),
+        stretches=(Stretch(Fraction(0), 7), Stretch(Fraction(3), 9)),
+    ),
+    fill=False,
+    silent=False,
+)
 
 
-def test_the_chosen_tracks_go_to_their_own_pipes() -> None:
-    argv = recipes.transcode(
-        FILM, source_fd=9, video=(PICTURE, 11), audio=(AudioRendition(), 13), progress_fd=15, limits=Limits()
-    )
-    assert argv[0] == "ffmpeg"
-    assert [argv[at + 1] for at, word in enumerate(argv) if word == "-map"] == ["0:2", "0:4"]
-    assert [word for word in argv if word.startswith("pipe:")] == ["pipe:11", "pipe:13", "pipe:15"]
-    assert argv.index("-format_whitelist") < argv.index("-i")
-    assert argv[argv.index("-i") + 1] == "/proc/self/fd/9"
-
-
-def test_a_bound_in_time_holds_for_every_output() -> None:
-    argv = recipes.transcode(
+def video_argv(cut: VideoCut = PICTURES) -> list[str]:
+    return recipes.video_run(
         FILM,
         source_fd=9,
-        video=(PICTURE, 11),
-        audio=(AudioRendition(), 13),
+        renditions=[(TOP, 11), (LOW, 13)],
+        cut=cut,
         progress_fd=15,
         limits=Limits(),
-        stop_seconds=12.5,
+        threads=2,
     )
-    assert [argv[at + 1] for at, word in enumerate(argv) if word == "-t"] == ["12.500000"] * 2
 
 
-@pytest.mark.parametrize(("video", "audio"), [(True, False), (False, True), (False, False)])
-def test_tracks_that_are_not_there_cannot_be_made(video: bool, audio: bool) -> None:
-    with pytest.raises(ValueError, match=r"source has no|nothing"):
-        recipes.transcode(
-            Facts(container="mov"),
-            source_fd=9,
-            video=(PICTURE, 11) if video else None,
-            audio=(AudioRendition(), 13) if audio else None,
-            progress_fd=15,
-            limits=Limits(),
-        )
+def audio_argv(cut: AudioCut = SOUNDS) -> list[str]:
+    return recipes.audio_run(
+        FILM, source_fd=9, rendition=SOUND, pipe_fd=11, cut=cut, progress_fd=15, limits=Limits()
+    )
+
+
+def values(argv: list[str], option: str) -> list[str]:
+    return [argv[at + 1] for at, word in enumerate(argv) if word == option]
+
+
+def test_one_decode_feeds_all_rungs_each_into_its_own_pipe() -> None:
+    argv = video_argv()
+    assert argv[0] == "ffmpeg"
+    assert values(argv, "-i") == ["/proc/self/fd/9"]
+    assert [word for word in argv if word.startswith("pipe:")] == ["pipe:11", "pipe:13", "pipe:15"]
+    (graph,) = values(argv, "-filter_complex")
+    assert graph.startswith("[0:2]trim=end=11.990000:start=3.990000")
+    assert "split=2" in graph
+    assert graph.count("select=") == 1
+    assert values(argv, "-level") == ["32", "13"]
+    assert values(argv, "-maxrate") == values(argv, "-bufsize") == ["5500000"] * 2
+    assert values(argv, "-force_key_frames") == ["3.990000,5.990000,7.990000"] * 2
+
+
+@pytest.mark.parametrize("argv", [video_argv(), audio_argv()])
+def test_a_stranger_s_file_is_opened_behind_the_fence_and_never_without_an_end(argv: list[str]) -> None:
+    source = argv.index("-i")
+    for option in ("-format_whitelist", "-protocol_whitelist", "-max_pixels", "-max_streams", "-ss"):
+        assert argv.index(option) < source
+    ends = values(argv, "-t")
+    assert len(ends) == sum(word.startswith("pipe:") for word in argv) - 1
+    assert all(float(end) < 13 for end in ends)
+    assert set(values(argv, "-map_metadata")) == {"-1"}
+
+
+def test_reading_begins_with_the_film_where_nothing_else_is_said() -> None:
+    assert "-ss" not in video_argv(replace(PICTURES, seek=None))
+    assert "-ss" not in audio_argv(replace(SOUNDS, seek=None))
+
+
+def test_sound_is_put_in_its_place_and_cut_before_it_is_resampled() -> None:
+    (graph,) = values(audio_argv(), "-filter_complex")
+    order = ["[0:4]asetpts=", "atrim=", "aresample=", "apad", "atrim=", "aformat=channel_layouts=5.1"]
+    places = [graph.index(order[0])]
+    for name in order[1:]:
+        places.append(graph.index(name, places[-1] + 1))
+    assert places == sorted(places)
+    assert "first_pts" not in graph
+
+
+def test_silence_goes_in_front_only_where_the_source_has_it() -> None:
+    (graph,) = values(audio_argv(replace(SOUNDS, fill=True)), "-filter_complex")
+    assert f"first_pts={40_960 * 44_100 // 48_000}" in graph
+
+
+def test_a_run_of_silence_reads_no_file() -> None:
+    argv = audio_argv(replace(SOUNDS, silent=True))
+    assert values(argv, "-i") == ["anullsrc=r=48000:cl=5.1"]
+
+
+def test_tracks_that_are_not_there_cannot_be_made() -> None:
+    empty = Facts(container="mov")
+    given = {"source_fd": 9, "progress_fd": 15, "limits": Limits()}
     with pytest.raises(ValueError, match="no picture"):
-        recipes.poster(Facts(container="mov"), source_fd=9, at_seconds=0, limits=Limits())
-
-
-@pytest.mark.parametrize(
-    ("rate", "bits"), [(None, 3_686_400), ((30, 1), 3_686_400), ((60, 1), 5_529_600), ((1000, 1), 3_686_400)]
-)
-def test_the_peak_rate_follows_pixels_and_believable_frame_rates(
-    rate: tuple[int, int] | None, bits: int
-) -> None:
-    assert recipes.max_bits_per_second(PICTURE, rate) == bits
+        recipes.video_run(empty, renditions=[(TOP, 11)], cut=PICTURES, threads=1, **given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no such track"):
+        recipes.audio_run(empty, rendition=SOUND, pipe_fd=11, cut=SOUNDS, **given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no picture"):
+        recipes.poster(empty, source_fd=9, at_seconds=0, limits=Limits())
+    with pytest.raises(ValueError, match="nothing"):
+        recipes.video_run(FILM, renditions=[], cut=PICTURES, threads=1, **given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="nothing"):
+        recipes.inits([], [], progress_fd=15)
