@@ -78,20 +78,27 @@ async function openShaka(video, url, { rendition, at }) {
     if (type === shaka.net.NetworkingEngine.RequestType.SEGMENT) loaded.push(uri);
   });
   const ready = once(video, "loadedmetadata");
-  player.configure({ abr: { enabled: !rendition, defaultBandwidthEstimate: 1e9 } });
+  // HLS: the address of the media playlist as it was written, {rendition}/index.m3u8; DASH: the representation's id.
+  const named = (id) => id?.split("/")[0];
+  const nameOf = (track) => named(track?.originalVideoId ?? track?.originalAudioId);
+  // From the first choice on: what it would begin with by itself, somebody might have to encode.
+  class OnlyOne extends shaka.abr.SimpleAbrManager {
+    setVariants(variants) {
+      const wanted = variants.filter(({ video, audio }) => !rendition || named((video ?? audio).originalId) === rendition);
+      if (!wanted.length) errors.push({ type: "test", details: `no variant ${rendition}`, fatal: true, words: "" });
+      super.setVariants(wanted);
+    }
+  }
+  player.configure({ abrFactory: () => new OnlyOne(), abr: { defaultBandwidthEstimate: 1e9 } });
   await player.load(url, at).catch((error) => {
     note(error);
     throw new Error(`Shaka: ${errors.at(-1).details} ${errors.at(-1).words}`);
   });
   await ready;
-  const named = (track) => track.originalVideoId ?? track.originalAudioId;
-  const wanted = player.getVariantTracks().find((track) => named(track) === rendition || `${track.height}p` === rendition);
-  if (rendition && !wanted) errors.push({ type: "test", details: `no track ${rendition}`, fatal: true, words: "" });
-  if (wanted) player.selectVariantTrack(wanted, true);
   return {
     close: () => player.destroy(),
-    shown: () => named(player.getVariantTracks().find(({ active }) => active) ?? {}),
-    renditions: () => [...new Set(player.getVariantTracks().map(named))],
+    shown: () => nameOf(player.getVariantTracks().find(({ active }) => active)),
+    renditions: () => [...new Set(player.getVariantTracks().map(nameOf))],
   };
 }
 
