@@ -13,16 +13,17 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "media_service"
 
 # Imports point left, never right:
-#   errors <- wire, mp4, timeline <- memory, ffmpeg, store, work <- ingest, playback <- web <- app <- __main__
+#   errors <- wire, mp4, matroska, timeline <- memory, ffmpeg, store, work <- ingest, playback <- web <- app <- __main__
 _PURE_FOUNDATION = {"errors"}
-_FOUNDATION = {"errors", "wire", "mp4", "timeline"}
+_FOUNDATION = {"errors", "wire", "mp4", "matroska", "timeline"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "settings": set(),  # read in app and passed down as plain values
     "wire": _PURE_FOUNDATION,
     "mp4": _PURE_FOUNDATION,
-    "timeline": _PURE_FOUNDATION | {"mp4"},
+    "matroska": _PURE_FOUNDATION,
+    "timeline": _PURE_FOUNDATION | {"mp4", "matroska"},
     "memory": _FOUNDATION,
     "ffmpeg": _FOUNDATION,  # takes a file descriptor, not a Buffer
     "store": _FOUNDATION,  # keeps what others made as opaque bytes
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": _FOUNDATION | {"store", "app", "server", "settings"},
 }
 
-PURE = {"wire", "mp4", "timeline"}
+PURE = {"wire", "mp4", "matroska", "timeline"}
 # fmt: off
 DOES_IO = {
     "aiosqlite", "alembic", "anyio", "asyncio", "concurrent", "ctypes", "fcntl", "ffmpeg", "http",

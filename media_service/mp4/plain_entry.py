@@ -7,24 +7,25 @@ descriptions, several entries, encoder names, gamma and clean aperture. What dec
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from media_service.mp4.boxes import Box, build_box, build_full_box, children, column, fields, require
 from media_service.mp4.sample_entry import decoder_config, entry_boxes
 
-# Sample entries -> what we call them, and the box that configures their decoder. avc3 and hev1 say that parameter sets
-# may come with the samples; where the entry has them as well, the plain name is true, and Safari plays only that.
-_PICTURES = {
-    "avc1": ("avc1", "avcC"),
-    "avc3": ("avc1", "avcC"),
-    "hvc1": ("hvc1", "hvcC"),
-    "hev1": ("hvc1", "hvcC"),
-    "av01": ("av01", "av1C"),
-    "vp09": ("vp09", "vpcC"),
-}
+# Sample entries -> what we call them. avc3 and hev1 say that parameter sets may come with the samples; where the entry has
+# them as well, the plain name is true, and Safari plays only that.
+_PICTURES = {"avc1": "avc1", "avc3": "avc1", "hvc1": "hvc1", "hev1": "hvc1", "av01": "av01", "vp09": "vp09"}
+_CONFIGS = {
+    "avc1": "avcC",
+    "hvc1": "hvcC",
+    "av01": "av1C",
+    "vp09": "vpcC",
+}  # the boxes that set up their decoders
 _KEPT = ("mdcv", "clli")  # the light of the mastering display and of the content (s12.1.6-7)
 _HEVC_SETS = {32, 33, 34}  # VPS, SPS and PPS (ITU-T H.265 s7.4.2.2)
 _ANGLES = {(1, 0, 0, 1): 0, (0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0, -1, 1, 0): 270}  # clockwise
 _AAC = 0x40  # objectTypeIndication of MPEG-4 audio (ISO/IEC 14496-1 s7.2.6.6)
+_AUDIO_STREAM = 5 << 2 | 1  # streamType, and a bit that is always set
 
 
 def find_trak(moov: bytes, track_id: int) -> Box | None:
@@ -70,26 +71,46 @@ def plain_picture(
     """
     stsd = require(moov, "mdia", "minf", "stbl", "stsd", within=trak)
     entry, boxes = entry_boxes(moov, stsd, "vide")
-    name, config = _PICTURES.get(entry.type, ("", ""))
-    data = _payload(moov, boxes, config)
-    if data is None:
+    name = _PICTURES.get(entry.type, "")
+    config = _payload(moov, boxes, _CONFIGS.get(name, ""))
+    if config is None:
         return None
-    if config == "avcC" and not _has_avc_sets(data):
+    size = fields("HH", moov, entry, 24)
+    inside = _colours(moov, boxes, full_range=full_range)
+    inside += (moov[box.start : box.stop] for box in boxes if box.type in _KEPT)
+    return picture_stsd(name, config, (size[0], size[1]), sample_aspect=sample_aspect, inside=inside)
+
+
+def picture_stsd(
+    name: str,
+    config: bytes,
+    size: tuple[int, int],
+    *,
+    sample_aspect: tuple[int, int] = (1, 1),
+    inside: Iterable[bytes] = (),
+) -> bytes | None:
+    """The `stsd` of a picture with one entry; None when its decoder cannot be set up from that alone.
+
+    `name` is "avc1", "hvc1", "av01" or "vp09", `config` what is in the box that sets up its decoder. `size` is width and
+    height in pixels as coded, to be stretched by `sample_aspect`; `inside` are whole boxes that describe the picture further.
+    """
+    if name == "avc1" and not _has_avc_sets(config):
         return None
-    if config == "hvcC":
-        data = _with_complete_sets(data)
-        if data is None:
-            return None
-    width, height = fields("HH", moov, entry, 24)
+    payload = _with_complete_sets(config) if name == "hvc1" else config
+    if payload is None:
+        return None
     # s12.1.3: 72 dpi both ways, one frame per sample, no name, 24 bits of colour
     head = bytes(6) + b"\0\1" + bytes(16)
-    head += struct.pack(">HHIIIH32sHh", width, height, 0x480000, 0x480000, 0, 1, b"", 24, -1)
-    inside = [build_box(config, data)]
+    head += struct.pack(">HHIIIH32sHh", *size, 0x480000, 0x480000, 0, 1, b"", 24, -1)
+    boxes = [build_box(_CONFIGS[name], payload)]
     if sample_aspect[0] != sample_aspect[1]:
-        inside.append(build_box("pasp", struct.pack(">II", *sample_aspect)))
-    inside += _colours(moov, boxes, full_range=full_range)
-    inside += (moov[box.start : box.stop] for box in boxes if box.type in _KEPT)
-    return _stsd(build_box(name, head, *inside))
+        boxes.append(build_box("pasp", struct.pack(">II", *sample_aspect)))
+    return _stsd(build_box(name, head, *boxes, *inside))
+
+
+def build_colr(primaries: int, transfer: int, matrix: int, *, full_range: bool) -> bytes:
+    """The box of colours as ISO writes it (s12.1.5), numbered as in ITU-T H.273."""
+    return build_box("colr", struct.pack(">4sHHHB", b"nclx", primaries, transfer, matrix, full_range << 7))
 
 
 def plain_sound(moov: bytes, trak: Box) -> bytes | None:
@@ -105,14 +126,34 @@ def plain_sound(moov: bytes, trak: Box) -> bytes | None:
         return None
     try:
         kind, specific = decoder_config(esds)
+    except IndexError:
+        return None
+    return sound_stsd(esds, specific) if kind == _AAC else None
+
+
+def sound_stsd(esds: bytes, specific: bytes) -> bytes | None:
+    """The `stsd` of AAC in mono or stereo with this `esds`, of which `specific` is the AudioSpecificConfig; None for others."""
+    try:
         audio, rate, channels = _audio_config(specific)
     except IndexError:
         return None
     # AAC-LC (2), HE-AAC (5) and its second version (29): what every player decodes. Channels 0 are told inside the sound.
-    if kind != _AAC or audio not in {2, 5, 29} or channels not in {1, 2}:
+    if audio not in {2, 5, 29} or channels not in {1, 2}:
         return None
     head = bytes(6) + b"\0\1" + bytes(8) + struct.pack(">HHHHI", channels, 16, 0, 0, rate << 16)
     return _stsd(build_box("mp4a", head, build_box("esds", esds)))
+
+
+def build_esds(specific: bytes) -> bytes:
+    """What is in the box `esds` of AAC with this AudioSpecificConfig (ISO/IEC 14496-1 s7.2.6.5-6); rates are not said."""
+    decoder = bytes((_AAC, _AUDIO_STREAM)) + bytes(11) + _descriptor(5, specific)
+    return bytes(4) + _descriptor(3, bytes(3) + _descriptor(4, decoder) + _descriptor(6, b"\2"))
+
+
+def _descriptor(tag: int, content: bytes) -> bytes:
+    """With a length of four times seven bits, as most writers have it."""
+    size = len(content)
+    return bytes((tag, *(size >> shift & 127 | 128 for shift in (21, 14, 7)), size & 127)) + content
 
 
 def _stsd(entry: bytes) -> bytes:
@@ -160,7 +201,7 @@ def _colours(data: bytes, boxes: list[Box], *, full_range: bool) -> list[bytes]:
     if payload is None or len(payload) < 10 or payload[:4] not in {b"nclx", b"nclc"}:
         return []
     wide = bool(payload[10] & 0x80) if payload[:4] == b"nclx" and len(payload) > 10 else full_range
-    return [build_box("colr", b"nclx", payload[4:10], bytes([0x80 if wide else 0]))]
+    return [build_colr(*struct.unpack_from(">HHH", payload, 4), full_range=wide)]
 
 
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)

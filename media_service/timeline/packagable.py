@@ -90,7 +90,7 @@ def packagable(facts: Facts, movie: Movie, index: StoredIndex, moov: bytes) -> d
             continue
         if track.handler == "soun":
             sound = next(one for one in facts.audio if one.index == stream)
-            made = _sound(sound, stored, plain_sound(moov, trak))
+            made = packaged_sound(sound, stored, plain_sound(moov, trak))
         else:
             assert facts.video is not None, "a picture was paired with it"
             video = facts.video
@@ -98,7 +98,7 @@ def packagable(facts: Facts, movie: Movie, index: StoredIndex, moov: bytes) -> d
                 moov, trak, sample_aspect=video.sample_aspect, full_range=video.color_range == "pc"
             )
             # Mirrored pictures, and what a matrix of the whole movie turns, are encoded upright.
-            made = _picture(video, stored, stsd) if turn(moov, trak) == video.rotation else None
+            made = packaged_picture(video, stored, stsd) if turn(moov, trak) == video.rotation else None
         if made is not None:
             found[stream] = made
     return found
@@ -128,7 +128,8 @@ def _whole(track: StoredTrack, start: int) -> list[int]:
     ]
 
 
-def _picture(video: VideoFacts, track: StoredTrack, stsd: bytes | None) -> PackagedTrack | None:
+def packaged_picture(video: VideoFacts, track: StoredTrack, stsd: bytes | None) -> PackagedTrack | None:
+    """The track of the picture with this `stsd` (None: there can be none), where it is fit to be packaged."""
     if stsd is None or video.interlaced:
         return None
     entry = _entry(stsd, "vide")
@@ -158,7 +159,8 @@ def _picture(video: VideoFacts, track: StoredTrack, stsd: bytes | None) -> Packa
     )
 
 
-def _sound(sound: AudioFacts, track: StoredTrack, stsd: bytes | None) -> PackagedTrack | None:
+def packaged_sound(sound: AudioFacts, track: StoredTrack, stsd: bytes | None) -> PackagedTrack | None:
+    """The same of a track of sound."""
     if stsd is None or sound.codec != "aac" or not sound.decodable or sound.channels > 2:
         return None
     columns = track.columns(*whole_range(track))

@@ -1,7 +1,7 @@
 """Looks at a stored original as closely as it takes to serve it and to judge what is made of it.
 
 For MP4 that is its own sample tables: no packet is read, and a film of any size is playable in milliseconds. For
-anything else it is one pass over the packets.
+anything else it is one pass over the packets; of Matroska also one over its blocks, which tells where exactly they lie.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +25,7 @@ from media_service.errors import (
 )
 from media_service.ffmpeg.fence import PROBE_LIMITS, Limits
 from media_service.ffmpeg.scanning import scan
+from media_service.matroska.tracks import MatroskaTrack
 from media_service.mp4.view import MovieView, movie_view
 from media_service.store.blobs import BlobReader, BlobStore
 from media_service.store.catalog import Catalog
@@ -33,6 +35,8 @@ from media_service.timeline.facts import Facts
 from media_service.timeline.index import Index
 from media_service.timeline.index_codec import encode
 from media_service.timeline.index_tables import index_movie, pair_tracks
+from media_service.timeline.matroska_packaging import packagable_matroska
+from media_service.timeline.matroska_places import place
 from media_service.timeline.outline import Outline
 from media_service.timeline.outline import decode as decode_outline
 from media_service.timeline.outline import encode as encode_outline
@@ -106,14 +110,13 @@ class Indexer:
 
     async def _look(self, facts: Facts, original: BlobReader) -> _Found:
         view, index = None, None
+        tracks: Mapping[int, MatroskaTrack] = {}
         if "mp4" in facts.container.split(","):
             # Off the loop, one at a time: a long film's tables are a second's work and a hundred megabytes.
             async with self._reading:
                 view, index = await asyncio.to_thread(_read_movie, original, facts)
         if index is None:
-            limits = msgspec.structs.replace(self._limits, memory_bytes=PROBE_LIMITS.memory_bytes)
-            async with self._scanning:
-                index = await scan(original.fd, facts, limits)
+            index, tracks = await self._scan(original, facts)
         packets = packets_of(index)
         facts = msgspec.structs.replace(
             facts,
@@ -128,8 +131,20 @@ class Indexer:
         )
         seconds = self._checked_duration(facts, packets)
         async with self._reading:
-            data, verdict, outlined = await asyncio.to_thread(_judged, facts, view, index)
+            data, verdict, outlined = await asyncio.to_thread(_judged, facts, view, tracks, index)
         return _Found(facts, seconds, view, data, verdict, outlined)
+
+    async def _scan(self, original: BlobReader, facts: Facts) -> tuple[Index, Mapping[int, MatroskaTrack]]:
+        """The index by a pass over all packets; of Matroska also the tracks whose packets' places are exact."""
+        limits = msgspec.structs.replace(self._limits, memory_bytes=PROBE_LIMITS.memory_bytes)
+        async with self._scanning:
+            index = await scan(original.fd, facts, limits)
+        if "matroska" not in facts.container.split(","):
+            return index, {}
+        async with self._reading:
+            return await asyncio.to_thread(
+                place, partial(_read_some, original.fd), original.size, facts, index
+            )
 
     async def _keep_all(self, asset: Asset, found: _Found) -> Asset:
         await keep(self._blobs, index_key(asset.id), found.index)
@@ -194,18 +209,29 @@ def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Index | 
     return view, None if pairs is None else index_movie(view.movie, pairs, origin=facts.origin)
 
 
-def _judged(facts: Facts, view: MovieView | None, index: Index) -> tuple[bytes, Seekability | None, Outline]:
+def _judged(
+    facts: Facts, view: MovieView | None, tracks: Mapping[int, MatroskaTrack], index: Index
+) -> tuple[bytes, Seekability | None, Outline]:
     """The index as it is stored, how well the film seeks, and what it is served as."""
     data = encode(index)
     stored = StoredIndex(data)
-    packaged = {} if view is None else packagable(facts, view.movie, stored, view.box)
+    packaged = (
+        packagable_matroska(facts, tracks, stored)
+        if view is None
+        else packagable(facts, view.movie, stored, view.box)
+    )
     moov: Moov = "none" if view is None else view.moov
     return data, seekability(stored, moov), outline(facts, stored, packaged)
 
 
 def _read(fd: int, start: int, stop: int) -> bytes:
     """The bytes [start, stop) of a file. Raises TruncatedMedia when they are not all there."""
-    data = os.pread(fd, stop - start, start)
+    data = _read_some(fd, start, stop)
     if len(data) < stop - start:
         raise TruncatedMedia(f"it ends at byte {start + len(data)}.")
     return data
+
+
+def _read_some(fd: int, start: int, stop: int) -> bytes:
+    """The bytes [start, stop) of a file, or those of them that there are."""
+    return os.pread(fd, stop - start, start)

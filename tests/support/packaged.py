@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 from media_service.ffmpeg.fence import PROBE_LIMITS
 from media_service.ffmpeg.probe import probe
 from media_service.ffmpeg.scanning import scan
+from media_service.matroska.tracks import MatroskaTrack
 from media_service.mp4.view import MovieView, movie_view
 from media_service.timeline.facts import Facts
 from media_service.timeline.index_codec import encode
 from media_service.timeline.index_tables import index_movie, pair_tracks
+from media_service.timeline.matroska_packaging import packagable_matroska
+from media_service.timeline.matroska_places import place
 from media_service.timeline.outline import OutlineRendition, Packaged
 from media_service.timeline.packaging import PackagedSegment, PackagedTrack, cut, packagable, segment
 from media_service.timeline.plan import Plan, audio_boundaries, plan_film
@@ -33,6 +37,19 @@ class Looked:
 
     def packagable(self) -> dict[int, PackagedTrack]:
         return packagable(self.facts, self.view.movie, self.index, self.view.box)
+
+
+@dataclass(frozen=True)
+class LookedMatroska:
+    """The same of a Matroska film: `tracks` are those whose packets' places are exact."""
+
+    data: bytes
+    facts: Facts
+    tracks: Mapping[int, MatroskaTrack]
+    index: StoredIndex
+
+    def packagable(self) -> dict[int, PackagedTrack]:
+        return packagable_matroska(self.facts, self.tracks, self.index)
 
 
 @dataclass(frozen=True)
@@ -74,9 +91,21 @@ async def look(path: Path) -> Looked:
         os.close(fd)
 
 
+async def look_matroska(path: Path) -> LookedMatroska:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(fd, os.fstat(fd).st_size, 0)
+        facts = await probe(fd, PROBE_LIMITS)
+        index = await scan(fd, facts, PROBE_LIMITS)
+        index, tracks = place(partial(_read, fd), len(data), facts, index)
+        return LookedMatroska(data, facts, tracks, StoredIndex(encode(index)))
+    finally:
+        os.close(fd)
+
+
 async def package(path: Path) -> dict[int, PackagedRendition]:
     """What can be packaged of a film, by stream; of a picture only where its keyframes come often enough."""
-    looked = await look(path)
+    looked = await (look_matroska if path.suffix in {".mkv", ".webm"} else look)(path)
     plan = plan_film(looked.index)
     assert plan is not None
     found = {}
