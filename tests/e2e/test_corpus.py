@@ -226,7 +226,8 @@ def plays_without_complaint(path: Path, seconds: float) -> None:
 @pytest.mark.parametrize("name", names("ok"))
 def test_every_rendition_shows_each_frame_at_its_time(given: Corpus, name: str) -> None:
     asset = given.ready(name)
-    source = [time - origin(path_of(name)) for time in frame_times(path_of(name))]
+    begins = origin(path_of(name))
+    source = [time - begins for time in frame_times(path_of(name))]
     pictures = given.renditions(name, "video")
     assert pictures
     for picture in pictures:
