@@ -113,3 +113,33 @@ async def test_fragments_are_counted_one_by_one(workshop: Workshop, films: Films
     assert asset.duration_seconds == pytest.approx(3.0, abs=0.1)
     assert asset.codecs is None  # browsers find no index in it to seek by
     assert facts_of(asset).packets.streams[0].count == 75
+
+
+async def test_a_matroska_film_that_players_decode_is_served_without_an_encoder(
+    workshop: Workshop, films: Films, tmp_path: Path
+) -> None:
+    ffmpeg("-i", films.film(Film(seconds=5, size=(256, 144))), "-c", "copy", tmp_path / "film.mkv")
+    asset = await workshop.indexed(tmp_path / "film.mkv")
+    outline = await workshop.outlines.of(asset.id)
+    assert [(one.name, one.packaged is not None) for one in outline.renditions] == [
+        ("source", True),
+        ("audio", True),
+    ]
+    assert (await workshop.transcode(asset)).state == "ready"
+
+
+async def test_of_a_damaged_matroska_film_all_is_encoded(
+    workshop: Workshop, films: Films, tmp_path: Path
+) -> None:
+    """Its demuxer finds its way again behind the damage; its packets are no longer surely the file's frames."""
+    ffmpeg(
+        "-i", films.film(Film(seconds=5)), "-c", "copy", "-cluster_time_limit", "500", tmp_path / "film.mkv"
+    )
+    data = bytearray((tmp_path / "film.mkv").read_bytes())
+    middle = data.index(b"\x1f\x43\xb6\x75", len(data) // 2)
+    data[middle : middle + 40] = bytes(40)
+    (tmp_path / "damaged.mkv").write_bytes(data)
+    asset = await workshop.indexed(tmp_path / "damaged.mkv")
+    assert asset.state == "playable"
+    outline = await workshop.outlines.of(asset.id)
+    assert outline.encoded == outline.renditions
