@@ -19,6 +19,7 @@ HD_WIDTH, HD_HEIGHT = 1280, 720  # from here on, untagged pictures are taken as 
 # of 50 ms ran 43 ms ahead of the picture for the rest of the film; its gradual mode (async=1000) never caught up either.
 HOLE_SECONDS = 0.02
 EXACT_HOLE_SECONDS = 0.001  # and where they are exact
+RESAMPLING_SECONDS = 0.01  # of sound that the resampler looks ahead; its filter is a hundred times shorter
 SDR_NITS = 100  # nominal peak of an SDR screen (ITU-R BT.1886); what tone mapping aims at
 
 
@@ -127,32 +128,40 @@ def _segment(starts: Sequence[Fraction], low: int, high: int) -> str:
 
 def cut_sound(sound: AudioFacts, cut: AudioCut, layout: str) -> list[Filter]:
     """The samples [cut.start, cut.stop) of the film at AUDIO_SAMPLE_RATE, with silence where there is no sound."""
-    end = Filter("atrim", {"end": f"{cut.stop / AUDIO_SAMPLE_RATE:.6f}"})
+    start, end = (
+        {key: f"{at / AUDIO_SAMPLE_RATE:.6f}"} for key, at in (("start", cut.start), ("end", cut.stop))
+    )
     speakers = Filter("aformat", {"channel_layouts": layout})
     if cut.silent:
-        return [Filter("asetpts", {"expr": f"N+{cut.start}"}), end, speakers]
-    resample: dict[str, str | int | float] = {
+        return [Filter("asetpts", {"expr": f"N+{cut.start}"}), Filter("atrim", end), speakers]
+    spare = {"end": f"{cut.stop / AUDIO_SAMPLE_RATE + RESAMPLING_SECONDS:.6f}"}
+    # Of sound without exact places that is decoded from its start, the first sample decides about all the others'.
+    whole = cut.seek is None and not cut.stamps.exact
+    resampled = _resampled(sound, cut, None if not cut.fill else 0 if whole else cut.start)
+    return [
+        *_true_places(sound, cut),
+        Filter("atrim", spare if whole else start | spare),
+        resampled,
+        Filter("apad", {}),
+        Filter("atrim", start | end if whole else end),
+        speakers,
+    ]
+
+
+def _resampled(sound: AudioFacts, cut: AudioCut, first: int | None) -> Filter:
+    """At AUDIO_SAMPLE_RATE, holes filled with silence, also between the sample `first` and the first sound if given."""
+    options: dict[str, str | int | float] = {
         "sample_rate": AUDIO_SAMPLE_RATE,
         "async": 1,
         # The first sample too goes where it belongs, however little silence that takes.
         "min_comp": 0.000001,
         "min_hard_comp": EXACT_HOLE_SECONDS if cut.stamps.quantum else HOLE_SECONDS,
     }
-    if cut.fill:
-        resample["first_pts"] = (
-            cut.start * sound.sample_rate // AUDIO_SAMPLE_RATE
-        )  # the unit is the input's sample
-    start, stop = (
-        f"{time / AUDIO_SAMPLE_RATE:.6f}" for time in (cut.start, cut.stop + AUDIO_SAMPLE_RATE // 100)
-    )
-    return [
-        *_true_places(sound, cut),
-        Filter("atrim", {"start": start, "end": stop}),
-        Filter("aresample", resample),
-        Filter("apad", {}),
-        end,
-        speakers,
-    ]
+    if first is not None:
+        options["first_pts"] = (
+            first * sound.sample_rate // AUDIO_SAMPLE_RATE
+        )  # counted in the input's samples
+    return Filter("aresample", options)
 
 
 def _true_places(sound: AudioFacts, cut: AudioCut) -> list[Filter]:

@@ -31,6 +31,8 @@ QUANTA = {
     "dts": 256,
     "opus": 120,
     "vorbis": 64,
+    "wmav1": 512,
+    "wmav2": 512,
     "amr_nb": 160,
     "amr_wb": 320,
 }
@@ -39,7 +41,9 @@ MIXED = {"vorbis": 4096}
 PACE_PACKETS = 1024  # at the track's start, by which the quantum is found
 LEAST_PACKETS = 16  # tell nothing
 REGULAR_SHARE = 0.95  # of the packets that must be equally far apart for that distance to be the quantum
-MEASURED_SAMPLES = Fraction(1, 10)  # how near to a whole number a measured distance must be
+MEASURED_SAMPLES = Fraction(
+    1, 5
+)  # how near to a whole number a measured distance must be, and how well it must be known
 DRIFT = Fraction(1, 1000)  # by which a source's clock may run differently
 WINDOW_PACKETS = 256  # that tell the phase of a stretch
 WANDER = Fraction(
@@ -115,8 +119,8 @@ def _quantum(sound: AudioFacts, timescale: int, steps: Sequence[int]) -> int | N
     if sound.codec not in MIXED and len(regular) >= REGULAR_SHARE * len(steps):
         average = tick * sum(regular) / len(regular)
         quantum = max(1, round(average / known)) * known
-        allowed = MEASURED_SAMPLES if known == 1 else DRIFT * quantum + 2 * tick / len(regular)
-        if abs(average - quantum) <= allowed:
+        doubt = tick / len(regular)
+        if abs(average - quantum) <= (DRIFT * quantum + 2 * doubt if known > 1 else MEASURED_SAMPLES - doubt):
             return quantum
     if tick <= 1:
         return 1
