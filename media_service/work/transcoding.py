@@ -8,11 +8,10 @@ from the catalog. An asset is `ready` when all is made and put together; with a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 
-from media_service.errors import MediaServiceError, NotFound, TranscodeFailed
+from media_service.errors import MediaServiceError, NotFound, SegmentFailed, TranscodeFailed
 from media_service.store.keys import segments_tree
-from media_service.store.records import Asset
+from media_service.store.records import Asset, RenditionState
 from media_service.timeline import bandwidth
 from media_service.timeline.outline import Outline, OutlineRendition
 from media_service.work.classic import classic_layout
@@ -24,7 +23,8 @@ from media_service.work.runs import Failed, failed_for_good, hopeless, next_run
 
 log = logging.getLogger(__name__)
 
-SEGMENTS_FAILED = "segment_failed"  # the `error_code` of a film that lacks some
+SEGMENTS_FAILED = SegmentFailed.code  # the `error_code` of a film that lacks some
+SAID = 3  # of them in its `error_detail`
 
 
 class Transcoder:
@@ -94,7 +94,7 @@ class Transcoder:
             await self._measure(asset.id, rendition)
         lacking = [one for one in outline.encoded if len(made.get(one.name, ())) < one.count]
         if lacking:
-            await self._leave_out(asset, lacking, failed)
+            await self._leave_out(asset, outline, lacking, failed)
             return
         layouts = {
             one.name: await classic_layout(self._catalog, self._blobs, asset.id, outline, one)
@@ -117,20 +117,28 @@ class Transcoder:
                 average_bandwidth=bandwidth.average(*measures),
             )
 
-    async def _leave_out(self, asset: Asset, lacking: Iterable[OutlineRendition], failed: Failed) -> None:
+    async def _leave_out(
+        self, asset: Asset, outline: Outline, lacking: list[OutlineRendition], failed: Failed
+    ) -> None:
         """The film plays as far as it is made."""
+        for one in outline.encoded:
+            state: RenditionState = "failed" if one in lacking else "ready"
+            await self._catalog.update_rendition(asset.id, one.name, state=state)
         lost = failed_for_good(failed)
-        words = []
-        for one in lacking:
-            await self._catalog.update_rendition(asset.id, one.name, state="failed")
-            numbers = sorted(number for name, number in lost if name == one.name)
-            words.append(
-                f"{one.name} at {', '.join(f'{float(one.seconds(number)):.1f} s' for number in numbers[:3])}"
-            )
-        detail = f"Could not be converted: {'; '.join(words)}."
+        words = "; ".join(
+            f"{one.name} at {_times(one, [number for name, number in lost if name == one.name])}"
+            for one in lacking
+        )
+        detail = f"Could not be converted: {words}."
         if (asset.error_code, asset.error_detail) != (SEGMENTS_FAILED, detail):
             await self._catalog.update_asset(asset.id, error_code=SEGMENTS_FAILED, error_detail=detail)
             self._events.publish("asset", asset.id)
+
+
+def _times(rendition: OutlineRendition, numbers: list[int]) -> str:
+    """When the first of these segments are, for people."""
+    said = ", ".join(f"{float(rendition.seconds(number)):.1f} s" for number in sorted(numbers)[:SAID])
+    return f"{said} and {len(numbers) - SAID} more" if len(numbers) > SAID else said
 
 
 def _some(failed: Failed) -> str:

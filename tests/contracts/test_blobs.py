@@ -153,6 +153,18 @@ async def test_a_tree_goes_as_a_whole_and_alone(blobs: BlobStore) -> None:
     assert await get(blobs, "two/original.mp4") == b"two/original.mp4"
 
 
+async def test_the_keys_of_a_tree_are_those_of_its_blobs_also_while_they_grow(blobs: BlobStore) -> None:
+    assert await blobs.keys("one") == []
+    for key in ("one/original", "one/segments/720p/2-b", "one/segments/720p/1-a", "two/segments/1"):
+        await put(blobs, key, b"x")
+    assert await blobs.keys("one/segments") == ["one/segments/720p/1-a", "one/segments/720p/2-b"]
+    async with await blobs.create("one/segments/audio/0-c"):
+        assert len(await blobs.keys("one")) == 4
+    assert len(await blobs.keys("one")) == 3
+    await blobs.delete_tree("one")
+    assert await blobs.keys("one") == []
+
+
 async def test_a_blob_that_is_not_sealed_takes_its_place_with_it(blobs: BlobStore) -> None:
     async with await blobs.create("alone/runs/a"):
         assert await blobs.trees() == ["alone"]

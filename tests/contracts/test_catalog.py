@@ -303,6 +303,16 @@ async def test_segments_come_by_number_and_one_by_one(catalog: Catalog) -> None:
             await catalog.segment_of("one", "720p", number)
 
 
+async def test_the_blobs_of_all_segments_are_known(catalog: Catalog) -> None:
+    assert await catalog.segment_blobs("absent") == set()
+    await catalog.add_asset(asset())
+    await catalog.put_renditions("one", [rendition(), rendition("audio", position=1)])
+    added = [segment(0), segment(7), segment(3, rendition="audio")]
+    await catalog.add_segments(added[:2])
+    await catalog.add_segments(added[2:])
+    assert await catalog.segment_blobs("one") == {one.blob for one in added}
+
+
 async def test_of_twins_the_first_stays(catalog: Catalog) -> None:
     await catalog.add_asset(asset())
     await catalog.put_renditions("one", [rendition()])

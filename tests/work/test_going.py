@@ -17,7 +17,7 @@ from tests.support.processes import children
 from tests.support.workshop import Workshop, encoders
 from tests.work.conftest import Started
 
-LONG = Film(seconds=60, size=(640, 360), container="mkv", keyframe_seconds=2)  # 15 segments
+LONG = Film(seconds=60, size=(640, 360), container="ts", keyframe_seconds=2)  # 15 segments
 SMALL, TINY = "360p", "240p"
 BOTH = (SMALL, TINY)
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from media_service.store.keys import original_header_key, original_key, poster_key
+from media_service.errors import StorageFull
+from media_service.store.keys import index_key, original_header_key, original_key, outline_key
 from media_service.store.records import Asset
+from media_service.timeline.outline import encode
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
+from media_service.work.keeping import keep
+from media_service.work.outlines import Outlines
 from media_service.work.rows import facts_of
 from tests.support.films import Film, Films
-from tests.support.media import ffmpeg, framemd5, probe
+from tests.support.media import ffmpeg, framemd5
 from tests.support.workshop import Workshop
 
 
-def extents(asset: Asset) -> tuple[BlobExtent, ...]:
+def extents(asset: Asset) -> list[BlobExtent]:
     assert asset.original_layout is not None
-    return layout.unpack(asset.original_layout)
+    return list(layout.unpack(asset.original_layout).spans())
 
 
 async def test_a_moov_at_the_end_is_served_first(workshop: Workshop, films: Films) -> None:
@@ -27,14 +32,14 @@ async def test_a_moov_at_the_end_is_served_first(workshop: Workshop, films: Film
     asset = await workshop.indexed(film)
     assert asset.state == "playable"
     assert [one.blob for one in extents(asset)][:2] == [original_header_key(asset.id), original_key(asset.id)]
-    served = await workshop.written(extents(asset), workshop.root / "served.mp4")
+    served = await workshop.written(tuple(extents(asset)), workshop.root / "served.mp4")
     assert served.read_bytes().index(b"moov") < served.read_bytes().index(b"mdat")
     assert framemd5(served) == framemd5(film)
 
 
 async def test_a_moov_in_front_is_served_as_it_came(workshop: Workshop, films: Films) -> None:
     asset = await workshop.indexed(films.film(Film(moov_at_end=False)))
-    assert extents(asset) == (BlobExtent(original_key(asset.id), 0, asset.size),)
+    assert extents(asset) == [BlobExtent(original_key(asset.id), 0, asset.size)]
 
 
 @pytest.mark.parametrize(
@@ -59,28 +64,46 @@ async def test_length_frames_and_size_are_found(workshop: Workshop, films: Films
     assert facts.packets.stream(facts.video.index).count == 75
 
 
-async def test_the_poster_is_a_jpeg_of_the_picture_upright(workshop: Workshop, films: Films) -> None:
-    asset = await workshop.indexed(films.film(Film(rotation=90)))
-    assert asset.has_poster
-    (picture,) = probe(workshop.root / poster_key(asset.id), "-f", "jpeg_pipe", "-show_streams")["streams"]
-    assert (picture["width"], picture["height"]) == (180, 320) == (asset.width, asset.height)
+async def test_all_that_viewers_can_ask_for_follows_from_what_is_there_when_a_film_is_playable(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = await workshop.admitted(films.film(Film()))
+
+    async def crash(*_: object, **__: object) -> Asset:
+        raise StorageFull
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workshop.catalog, "update_asset", crash)
+        with pytest.raises(StorageFull):
+            await workshop.indexer().index(asset)
+    assert (await workshop.catalog.asset(asset.id)).state == "probing"
+    assert {"index", "outline", "original-header"} <= workshop.files(asset)
+    outline = await workshop.outlines.of(asset.id)
+    rows = await workshop.catalog.renditions(asset.id)
+    assert [row.name for row in rows] == [one.name for one in outline.renditions]
+    assert (await workshop.indexer().index(asset)).state == "playable"
+    assert await workshop.catalog.renditions(asset.id) == rows
 
 
-async def test_sound_alone_has_no_poster(workshop: Workshop, films: Films) -> None:
-    asset = await workshop.indexed(films.film(Film(size=None)))
-    assert (asset.state, asset.has_poster, asset.width) == ("playable", False, None)
+async def test_an_outline_is_made_once_and_half_of_one_is_none(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.admitted(films.film(Film(seconds=9)))
+    await workshop.indexer().index(asset)
+    outline = await workshop.outlines.of(asset.id)
+    other = msgspec.structs.replace(outline, recipes=999)
+    await keep(workshop.blobs, outline_key(asset.id), encode(other))
+    await workshop.indexer().index(asset)
+    assert await Outlines(workshop.blobs).of(asset.id) == other
+    await keep(workshop.blobs, outline_key(asset.id), encode(other)[:100])
+    await workshop.indexer().index(asset)
+    assert await Outlines(workshop.blobs).of(asset.id) == outline
 
 
 async def test_what_an_earlier_look_left_is_no_obstacle(workshop: Workshop, films: Films) -> None:
     asset = await workshop.admitted(films.film(Film()))
-    for key in (original_header_key(asset.id), poster_key(asset.id)):
-        async with await workshop.blobs.create(key) as writer:
-            await writer.write(b"half")
-            await writer.seal()
-    await workshop.indexer().make_poster(await workshop.indexer().index(asset))
-    asset = await workshop.catalog.asset(asset.id)
-    assert (asset.state, asset.has_poster) == ("playable", True)
-    assert (workshop.root / poster_key(asset.id)).read_bytes()[:2] == b"\xff\xd8"
+    for key in (original_header_key(asset.id), index_key(asset.id)):
+        await keep(workshop.blobs, key, b"half")
+    assert (await workshop.indexer().index(asset)).state == "playable"
+    assert (await workshop.indexes.of(asset.id)).tracks
 
 
 async def test_a_film_cut_short_is_refused_in_words(workshop: Workshop, films: Films, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from media_service.mp4.init_segment import read_init
 from tests.support.films import Film, Films
 from tests.support.workshop import Workshop, encoders
 
-MKV = Film(seconds=5, size=(640, 360), container="mkv")
+MKV = Film(seconds=5, size=(640, 360), container="ts")
 
 
 async def test_all_are_there_after_the_first_question_and_agree_with_the_outline(

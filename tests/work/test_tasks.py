@@ -7,23 +7,29 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
-import msgspec
 import pytest
 
 from media_service.errors import CatalogUnavailable, ConverterKilled, NotFound, StorageFull
-from media_service.store.keys import poster_key
+from media_service.store.keys import first_version_tree, poster_key, segment_key, subtitles_key
 from media_service.store.local_blobs import LocalBlobs
-from media_service.store.records import Asset, Rendition
+from media_service.store.records import Asset
 from media_service.work import tasks as module
+from media_service.work.extras import Extras
 from media_service.work.indexing import Indexer
+from media_service.work.keeping import keep
+from media_service.work.runs import Run
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
 from tests.support.films import Film, Films
 from tests.support.full_disk import FullDisk
+from tests.support.media import ffmpeg
 from tests.support.workshop import Workshop, encoders
+from tests.work.conftest import Started
 
-LONG = Film(seconds=25, size=(640, 360))
+MADE = Film(seconds=6, fps=10, container="ts")  # of which everything has to be encoded
+LONG = Film(seconds=40, size=(640, 360), container="ts")
 
 
 async def settled(workshop: Workshop, asset_id: str, *states: str) -> Asset:
@@ -35,20 +41,19 @@ async def settled(workshop: Workshop, asset_id: str, *states: str) -> Asset:
 
 
 async def test_a_new_film_is_looked_at_and_made(workshop: Workshop, films: Films) -> None:
-    asset = await workshop.admitted(films.film(Film()))
-    async with workshop.tasks() as tasks:
-        tasks.submit(asset.id)
-        asset = await settled(workshop, asset.id, "ready", "failed")
-    assert asset.state == "ready"
-    assert asset.has_poster
+    for film in (MADE, Film()):
+        asset = await workshop.admitted(films.film(film))
+        async with workshop.tasks() as tasks:
+            tasks.submit(asset.id)
+            asset = await settled(workshop, asset.id, "ready", "failed")
+        assert asset.state == "ready"
+        assert asset.has_poster
 
 
 async def test_resuming_sweeps_what_no_asset_owns(workshop: Workshop, films: Films) -> None:
-    asset = await workshop.transcoded(films.film(Film()))
-    for key in ("orphan/original", "orphan/runs/abc-180p"):
-        async with await workshop.blobs.create(key) as writer:
-            await writer.write(b"x")
-            await writer.seal()
+    asset = await workshop.transcoded(films.film(MADE))
+    for key in ("orphan/original", "orphan/segments/180p/0-abc"):
+        await keep(workshop.blobs, key, b"x")
     before = workshop.files(asset)
     async with workshop.tasks() as tasks:
         await tasks.resume()
@@ -93,32 +98,46 @@ async def swept() -> None:
 
 
 async def test_resuming_takes_up_every_film_that_is_not_finished(workshop: Workshop, films: Films) -> None:
-    film = films.film(Film())
+    film = films.film(MADE)
     new, looked_at = await workshop.admitted(film), await workshop.indexed(film)
-    # What a run leaves that ended with the process: rows of a blob, and the blob.
-    await workshop.catalog.put_rendition(
-        Rendition(asset_id=looked_at.id, name="90p", kind="video", state="encoding", blob="gone")
-    )
-    async with await workshop.blobs.create(f"{looked_at.id}/runs/broken-off") as writer:
-        await writer.seal()
     async with workshop.tasks(workers=2) as tasks:
         await tasks.resume()
         for asset in (new, looked_at):
             assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
-    assert {one.name for one in await workshop.catalog.renditions(looked_at.id)} == {"180p", "audio"}
-    assert "runs/broken-off" not in workshop.files(looked_at)
+
+
+async def test_what_was_committed_before_a_crash_stays_and_what_was_not_goes(
+    workshop: Workshop, films: Films
+) -> None:
+    asset = await workshop.indexed(films.film(LONG))
+    async with workshop.going() as going:
+        await going.batch(Run(asset.id, ("360p", "240p"), 0, 2))
+    committed = await workshop.catalog.segment_blobs(asset.id)
+    uncommitted = segment_key(asset.id, "360p", 2, "abc")
+    old = f"{first_version_tree(asset.id)}/abc-360p"
+    for key in (uncommitted, old):
+        await keep(workshop.blobs, key, b"half")
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        await swept()
+        assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
+    stored = set(await workshop.blobs.keys(asset.id))
+    assert committed <= stored
+    assert not {uncommitted, old} & stored
+    assert set(await workshop.blobs.keys(f"{asset.id}/segments")) == await workshop.catalog.segment_blobs(
+        asset.id
+    )
 
 
 async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
     workshop: Workshop, films: Films
 ) -> None:
-    twice, thrice = [await workshop.indexed(films.film(Film())) for _ in range(2)]
+    twice, thrice = [await workshop.indexed(films.film(MADE)) for _ in range(2)]
     for asset, crashes in ((twice, 2), (thrice, 3)):
         for _ in range(crashes):
             await workshop.catalog.begin_attempt(asset.id)
-    await workshop.catalog.put_rendition(Rendition(asset_id=thrice.id, name="180p", kind="video"))
-    async with await workshop.blobs.create(f"{thrice.id}/runs/broken-off") as writer:
-        await writer.seal()
+    async with workshop.going() as going:
+        await going.batch(Run(thrice.id, ("180p",), 0, 1))
     async with workshop.tasks() as tasks:
         await tasks.resume()
         await swept()
@@ -126,7 +145,7 @@ async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
         assert asset.error_code == "transcode_crashed"
         assert (await settled(workshop, twice.id, "ready", "failed")).state == "ready"
     assert await workshop.catalog.renditions(thrice.id) == []
-    assert workshop.files(thrice) == {"original", "original-header", "index", "poster"}
+    assert workshop.files(thrice) == {"original", "index", "outline", "poster"}
     assert (await workshop.catalog.asset(twice.id)).attempts == 0
 
 
@@ -174,6 +193,49 @@ async def test_a_poster_that_a_crash_came_before_is_made_when_the_film_is_taken_
     assert (workshop.root / poster_key(asset.id)).stat().st_size > 0
 
 
+async def test_subtitles_that_a_crash_came_before_are_made_when_the_film_is_taken_up(
+    workshop: Workshop, films: Films, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nHello\n")
+    subtitled = tmp_path / "subtitled.mkv"
+    ffmpeg("-i", films.film(Film()), "-i", tmp_path / "lines.srt", "-c", "copy", "-c:s", "srt", subtitled)
+    asset = await workshop.indexer().index(await workshop.admitted(subtitled))
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        await settled(workshop, asset.id, "ready", "failed")
+    assert "Hello" in (workshop.root / subtitles_key(asset.id, 0)).read_text()
+
+
+async def test_what_is_made_on_demand_alone_becomes_ready_when_it_happens_to_be_all(
+    workshop: Workshop, films: Films
+) -> None:
+    asset = await workshop.indexed(films.film(MADE))
+    outline = await workshop.outlines.of(asset.id)
+    async with workshop.tasks(ahead=False) as tasks:
+        await tasks.resume()
+        demand = workshop.demand(workshop.at_work)
+        for one in outline.encoded:
+            for number in range(one.count):
+                assert (await workshop.catalog.asset(asset.id)).state == "playable"
+                await demand.segment(asset.id, one.name, number)
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert asset.state == "ready"
+
+
+async def test_whoever_waits_for_a_film_that_is_removed_hears_of_it(
+    workshop: Workshop, films: Films, started: Started
+) -> None:
+    asset = await workshop.indexed(films.film(LONG))
+    started.go.clear()
+    async with workshop.tasks(ahead=False) as tasks:
+        waiting = asyncio.create_task(workshop.demand(workshop.at_work).segment(asset.id, "360p", 5))
+        await started.until(1)
+        await tasks.remove(asset.id)
+        with pytest.raises(NotFound):
+            await waiting
+        assert await workshop.blobs.trees() == []
+
+
 async def test_removing_a_film_in_the_middle_of_its_transcode_leaves_nothing(
     workshop: Workshop, films: Films
 ) -> None:
@@ -181,7 +243,6 @@ async def test_removing_a_film_in_the_middle_of_its_transcode_leaves_nothing(
     async with workshop.tasks() as tasks:
         tasks.submit(asset.id)
         await workshop.first_segments(asset)
-        assert len(encoders()) == 1
         async with workshop.events.subscribe(asset.id) as news:
             await tasks.remove(asset.id)
             assert (await anext(news)).event == "deleted"
@@ -213,7 +274,7 @@ async def test_a_full_disk_makes_work_wait_until_there_is_room(
 ) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.05)
     disk = FullDisk(workshop.root, room=room)
-    asset = await workshop.admitted(films.film(Film(seconds=10)))
+    asset = await workshop.admitted(films.film(Film(seconds=10, container="ts")))
     async with workshop.tasks(blobs=disk) as tasks:
         tasks.submit(asset.id)
         async with asyncio.timeout(60):
@@ -258,10 +319,13 @@ async def test_work_without_room_waits_longer_each_time_and_not_for_ever(
 
 
 async def test_a_mistake_of_ours_does_not_keep_a_film_waiting_for_ever(
-    workshop: Workshop, films: Films, caplog: pytest.LogCaptureFixture
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    async def mistaken(*_: object) -> None:
+        raise ZeroDivisionError
+
     asset = await workshop.indexed(films.film(Film()))
-    await workshop.catalog.update_asset(asset.id, facts=msgspec.json.encode({"container": 5}))
+    monkeypatch.setattr(Extras, "make", mistaken)
     with caplog.at_level(logging.CRITICAL):
         async with workshop.tasks() as tasks:
             tasks.submit(asset.id)
@@ -289,8 +353,11 @@ async def test_a_film_whose_encoder_was_killed_from_outside_is_made_again(
     async with workshop.tasks() as tasks:
         tasks.submit(asset.id)
         await workshop.first_segments(asset)
-        (encoder,) = encoders()
-        os.kill(encoder, signal.SIGKILL)
+        async with workshop.events.subscribe(asset.id) as news:
+            while not encoders():
+                await anext(news)
+        for encoder in encoders():
+            os.kill(encoder, signal.SIGKILL)
         assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
 
 
