@@ -204,7 +204,7 @@ def audio_cut(
     grid = lcm(PACKET, AUDIO_SAMPLE_RATE // gcd(AUDIO_SAMPLE_RATE, sound.sample_rate))
     start = max(0, begin - SETTLING_PACKETS * PACKET) // grid * grid
     last = (ceil(Fraction(end, PACKET)) + TRAILING_PACKETS) * PACKET
-    known = stamps(sound, track, Fraction(last, AUDIO_SAMPLE_RATE))
+    known = stamps(sound, track)
     seek = None
     if start and attempt < ATTEMPTS - 1 and (known.exact or start > FROM_START_SECONDS * AUDIO_SAMPLE_RATE):
         seek = _audio_seek(facts, Fraction(start, AUDIO_SAMPLE_RATE), attempt)
@@ -217,7 +217,7 @@ def audio_cut(
         stop=last,
         first=begin,
         end=end,
-        stamps=_needed(known, Fraction(start, AUDIO_SAMPLE_RATE)),
+        stamps=_needed(known, Fraction(start, AUDIO_SAMPLE_RATE), Fraction(last, AUDIO_SAMPLE_RATE)),
         fill=seek is None or not heard,
         silent=none_after and not heard,
     )
@@ -242,11 +242,11 @@ def _is_heard(track: StoredTrack, seconds: Fraction, known: Stamps) -> bool:
     return seconds < Fraction(packet.time, track.timescale) + lasts
 
 
-def _needed(known: Stamps, start: Fraction) -> Stamps:
+def _needed(known: Stamps, start: Fraction, stop: Fraction) -> Stamps:
     """Without the stretches that end well before `start`: what is decoded of them is dropped, wherever it is put."""
     kept = [
         one
         for one, after in zip_longest(known.stretches, known.stretches[1:])
-        if after is None or after.begins > start - FAR_BACK
+        if one.begins < stop and (after is None or after.begins > start - FAR_BACK)
     ]
-    return replace(known, stretches=tuple(kept))
+    return replace(known, stretches=tuple(kept or known.stretches[:1]))

@@ -11,9 +11,11 @@ new stretch. Stretches are found from the packets' times alone, from the start o
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice, pairwise
 from math import ceil
 from operator import sub
@@ -51,6 +53,7 @@ WANDER = Fraction(
 )  # of a quantum, either way: further from its lattice point, a time might mean the next one
 HOLE_SECONDS = Fraction(20, 1000)  # a packet that is so much late comes after a hole
 MOST_STRETCHES = 1000  # of a film; more means that there is no lattice
+KEPT = 4  # tracks: reading three hours of one takes a quarter of a second
 PIECE_PACKETS = 4096  # that are looked at together
 
 
@@ -76,9 +79,10 @@ class Stamps:
     stretches: tuple[Stretch, ...] = ()
 
 
-def stamps(sound: AudioFacts, track: StoredTrack, until: Fraction) -> Stamps:
-    """What is known of the packets of `track` up to the time `until` (seconds), from the start of the track on."""
-    opening = list(islice(track.columns(0, PACE_PACKETS).shown_times(), PACE_PACKETS))
+@lru_cache(maxsize=KEPT)
+def stamps(sound: AudioFacts, track: StoredTrack) -> Stamps:
+    """What is known of the packets of `track`; asked again of the same one, it knows by heart."""
+    opening = list(islice(track.shown_times(), PACE_PACKETS))
     steps = sorted(map(sub, opening[1:], opening))
     if len(steps) < LEAST_PACKETS:
         longest = Fraction(max(steps, default=0), track.timescale)
@@ -91,20 +95,10 @@ def stamps(sound: AudioFacts, track: StoredTrack, until: Fraction) -> Stamps:
         return Stamps(exact=False, quantum=0, packet_seconds=longest)
     if quantum > 1:
         lattice = _Lattice(sound.sample_rate, quantum, track.timescale, longest)
-        found = tuple(islice(lattice.stretches(_times(track, until)), MOST_STRETCHES + 1))
+        found = tuple(islice(lattice.stretches(array("q", track.shown_times())), MOST_STRETCHES + 1))
         if len(found) <= MOST_STRETCHES:
             return Stamps(exact=True, quantum=quantum, packet_seconds=longest, stretches=found)
     return Stamps(exact=quantum <= 1, quantum=0, packet_seconds=longest)
-
-
-def _times(track: StoredTrack, until: Fraction) -> list[int]:
-    """The times of what is shown before `until`, and of as many packets more as may tell the phase of a stretch."""
-    times: list[int] = []
-    for start in range(0, track.count, PIECE_PACKETS):
-        times += track.columns(start, start + PIECE_PACKETS).shown_times()
-        if len(times) > WINDOW_PACKETS and times[-WINDOW_PACKETS] > until * track.timescale:
-            break
-    return times
 
 
 def _quantum(sound: AudioFacts, timescale: int, steps: Sequence[int]) -> int | None:

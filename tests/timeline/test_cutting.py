@@ -240,3 +240,13 @@ def test_sound_whose_places_nobody_knows_is_decoded_from_the_start_while_that_is
     assert not near.stamps.exact
     assert near.seek is None
     assert far.seek is not None
+
+
+def test_a_run_knows_the_stretches_of_sound_that_lie_in_it() -> None:
+    """The sound has a hole each ten seconds, and goes on elsewhere in a packet after each."""
+    times = [1024 * number + 5000 * (number // 470) for number in range(4700)]
+    holed = stored_track(track(times, timescale=48_000, kind="audio", stream=1))
+    begins = [one.begins for one in audio_cut(facts(), holed, heard(100), 13, 14).stamps.stretches]
+    assert 2 <= len(begins) <= 4
+    assert min(begins) < 52 - 3
+    assert max(begins) < 57

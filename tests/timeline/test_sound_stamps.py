@@ -15,8 +15,6 @@ from media_service.timeline.facts import AudioFacts
 from media_service.timeline.sound_stamps import WINDOW_PACKETS, Stamps, stamps
 from tests.timeline.tracks import stored_track, track
 
-FOREVER = Fraction(10**9)
-
 
 def sound(codec: str, rate: int = 48_000) -> AudioFacts:
     return AudioFacts(index=0, codec=codec, channels=2, sample_rate=rate)
@@ -24,7 +22,7 @@ def sound(codec: str, rate: int = 48_000) -> AudioFacts:
 
 def found(codec: str, times: Sequence[int], *, rate: int = 48_000, timescale: int = 1000) -> Stamps:
     made = track(times, timescale=timescale, kind="audio", stop=times[-1] + 1)
-    return stamps(sound(codec, rate), stored_track(made), FOREVER)
+    return stamps(sound(codec, rate), stored_track(made))
 
 
 def rounded(samples: Sequence[int], rate: int, timescale: int = 1000) -> list[int]:
@@ -108,16 +106,6 @@ def test_a_clock_that_drifts_is_followed_in_steps() -> None:
     made = places(known, times, 48_000)
     assert max(abs(place / 48 - time) for place, time in zip(made, times, strict=True)) < 11
     assert all(one < other for one, other in pairwise(made))
-
-
-def test_what_a_run_needs_does_not_depend_on_where_it_ends() -> None:
-    truth = [1024 * number + (5000 if number >= 700 else 0) for number in range(3000)]
-    made = track(rounded(truth, 44_100), kind="audio", stop=10**6)
-    all_of_it = stamps(sound("aac", 44_100), stored_track(made), FOREVER)
-    for seconds in (1, 10, 16, 17, 40):
-        part = stamps(sound("aac", 44_100), stored_track(made), Fraction(seconds))
-        begun = [one for one in all_of_it.stretches if one.begins <= seconds]
-        assert list(part.stretches[: len(begun)]) == begun
 
 
 @pytest.mark.parametrize("timescale", [48_000, 96_000])
