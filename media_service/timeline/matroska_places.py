@@ -10,13 +10,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
+from operator import sub
 
 from media_service.errors import AbsurdMedia, BrokenMedia
 from media_service.matroska.ebml import Read
 from media_service.matroska.frames import Frames, find_frames
 from media_service.matroska.tracks import AUDIO, VIDEO, MatroskaTrack, read_tracks
 from media_service.timeline.facts import AudioFacts, Facts
-from media_service.timeline.index import Index, TrackIndex
+from media_service.timeline.index import MAX_TICKS, Index, TrackIndex
 
 # The codecs whose packets are the frames as they lie in the file (draft-ietf-cellar-codec), and what ffmpeg calls them.
 CODECS = {
@@ -98,16 +100,18 @@ def on_sample_clock(track: TrackIndex, rate: int) -> TrackIndex | None:
     where all of them agree best, but not before the film if the container does not say so.
     """
     told = track.columns.times
-    if not told or track.timescale >= rate:
+    if not told or track.timescale >= rate or max(abs(min(told)), abs(max(told))) * rate > MAX_TICKS:
         return None
     for samples in (_AAC_FRAME, 2 * _AAC_FRAME):
         # How late each is compared with a first one at 0, in ticks of both clocks: 1 / (timescale * rate) s.
-        step = samples * track.timescale
-        late = [time * rate - number * step for number, time in enumerate(told)]
-        first = (min(late) + max(late)) // 2 // track.timescale
+        earliest, latest = (
+            found(map(sub, map(rate.__mul__, told), count(0, samples * track.timescale)))
+            for found in (min, max)
+        )
+        first = (earliest + latest) // 2 // track.timescale
         if told[0] >= 0:
             first = max(0, first)
-        if max(abs(max(late) - first * track.timescale), abs(min(late) - first * track.timescale)) <= rate:
+        if max(latest - first * track.timescale, first * track.timescale - earliest) <= rate:
             times = array("q", range(first, first + len(told) * samples, samples))
             columns = replace(track.columns, times=times, decode_times=times)
             begins = first if track.start == told[0] else round(track.start * rate / track.timescale)

@@ -138,6 +138,8 @@ def test_sound_with_a_hole_or_of_another_pace_keeps_its_times() -> None:
     whole = rounded(100, rate=48_000)
     for times in ([*whole[:50], *(time + 30 for time in whole[50:])], rounded(100, rate=48_000, samples=960)):
         assert on_sample_clock(sound(times), 48_000) is None
+    far = [time + (1 << 59) for time in whole]
+    assert on_sample_clock(sound(far), 48_000) is None
     fine = replace(sound(whole), timescale=1_000_000)
     assert on_sample_clock(fine, 48_000) is None
     none = replace(fine, timescale=1000, columns=fine.columns.only(bytes(100)))
