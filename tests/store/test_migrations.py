@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -20,6 +21,7 @@ from media_service.store import migrations
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import open_engine, sqlite_url, writing
 from media_service.store.models import metadata
+from media_service.timeline.facts import Facts
 
 POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types the module's alias loosely
 INSTALLED = """
@@ -95,9 +97,10 @@ async def test_a_migration_that_breaks_leaves_nothing_half_made(
 
 FIRST_VERSION = """
 INSERT INTO assets (id, title, filename, search_text, extension, media_type, size, sha256, state, created_at, updated_at,
-                    version, seekability, original_layout, has_poster, attempts)
-VALUES ('ready', '', '', '', 'mp4', '', 1, '', 'ready', 0, 0, 5, x'00', x'01', 1, 0),
-       ('failed', '', '', '', 'mp4', '', 1, '', 'failed', 0, 0, 5, NULL, NULL, 0, 1);
+                    version, seekability, original_layout, has_poster, attempts, facts)
+VALUES ('ready', '', '', '', 'mp4', '', 1, '', 'ready', 0, 0, 5, x'00', x'01', 1, 0,
+        CAST('{"container": "mov", "subtitles": ["subrip"], "start_seconds": 0.5}' AS BLOB)),
+       ('failed', '', '', '', 'mp4', '', 1, '', 'failed', 0, 0, 5, NULL, NULL, 0, 1, NULL);
 INSERT INTO renditions (asset_id, name, kind, state, encoded_seconds) VALUES ('ready', '720p', 'video', 'ready', 3.0);
 INSERT INTO segments (asset_id, rendition, number, blob, start, stop, payload_start, begin_ticks, duration_ticks, samples)
 VALUES ('ready', '720p', 0, 'ready/runs/x', 0, 9, 3, 0, 9, x'00');
@@ -117,6 +120,9 @@ async def test_films_of_the_first_version_are_made_again(tmp_path: Path) -> None
         [unfinished] = await catalog.unfinished()
         assert (unfinished.id, unfinished.state, unfinished.version) == ("ready", "probing", 6)
         assert (unfinished.seekability, unfinished.original_layout) == (None, b"\x01")
+        assert msgspec.json.decode(unfinished.facts or b"", type=Facts) == Facts(
+            container="mov", start_seconds=0.5
+        )
         assert await catalog.renditions("ready") == []
         assert await catalog.made("ready") == {}
         assert (await catalog.asset("failed")).state == "failed"

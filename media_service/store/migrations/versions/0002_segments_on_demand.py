@@ -5,6 +5,8 @@ What the first version made is cut otherwise than outlines say: it is made again
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,6 +24,7 @@ def upgrade() -> None:
         "UPDATE assets SET state = 'probing', seekability = NULL, attempts = 0, version = version + 1 "
         "WHERE state IN ('playable', 'ready')"
     )
+    _forget_subtitles()
     op.create_table(
         "renditions",
         sa.Column("asset_id", sa.Text, primary_key=True),
@@ -73,3 +76,14 @@ def upgrade() -> None:
             ["asset_id", "rendition"], ["renditions.asset_id", "renditions.name"], ondelete="CASCADE"
         ),
     )
+
+
+def _forget_subtitles() -> None:
+    """Facts named the codecs of subtitles, not their tracks: of such films only picture and sound are known."""
+    connection = op.get_bind()
+    assets = sa.table("assets", sa.column("id", sa.Text), sa.column("facts", sa.LargeBinary))
+    for asset_id, facts in connection.execute(sa.select(assets).where(assets.c.facts.is_not(None))).all():
+        known = json.loads(facts)
+        if known.get("subtitles"):
+            changed = json.dumps(known | {"subtitles": []}).encode()
+            connection.execute(assets.update().where(assets.c.id == asset_id).values(facts=changed))
