@@ -25,6 +25,7 @@ from media_service.work.transcoding import Transcoder
 from tests.support.films import Film, Films
 from tests.support.full_disk import FullDisk
 from tests.support.media import ffmpeg
+from tests.support.processes import wait_until
 from tests.support.workshop import Workshop, encoders
 from tests.work.conftest import Started
 
@@ -353,9 +354,7 @@ async def test_a_film_whose_encoder_was_killed_from_outside_is_made_again(
     async with workshop.tasks() as tasks:
         tasks.submit(asset.id)
         await workshop.first_segments(asset)
-        async with workshop.events.subscribe(asset.id) as news:
-            while not encoders():
-                await anext(news)
+        await asyncio.to_thread(wait_until, lambda: bool(encoders()), 30, "an encoder runs")
         for encoder in encoders():
             os.kill(encoder, signal.SIGKILL)
         assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"

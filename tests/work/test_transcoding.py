@@ -22,6 +22,7 @@ from media_service.work.runs import FEW, MAX_ATTEMPTS, Run
 from tests.support.films import Film, Films
 from tests.support.full_disk import FullDisk
 from tests.support.media import decoded, ffmpeg, packets
+from tests.support.processes import wait_until
 from tests.support.workshop import Workshop, encoders
 from tests.work.conftest import Started
 
@@ -271,9 +272,7 @@ async def test_a_killed_encoder_is_no_fault_of_the_film(
     async with workshop.going() as going:
         run = asyncio.create_task(workshop.transcoder(going).transcode(asset.id))
         await workshop.first_segments(asset)
-        async with asyncio.timeout(60), workshop.events.subscribe(asset.id) as news:
-            while not encoders():
-                await anext(news)
+        await asyncio.to_thread(wait_until, lambda: bool(encoders()), 30, "an encoder runs")
         for encoder in encoders():
             os.kill(encoder, signal.SIGKILL)
         with pytest.raises(ConverterKilled):
