@@ -1,4 +1,4 @@
-"""The contract of the blob store: bytes under a key, growing until they are sealed.
+"""The contract of the blob store: bytes under a key, growing until they are sealed, or there all at once.
 
 A key is a relative POSIX path; its first segment (the tree) is the asset's id. The store does not know which blobs
 count: the catalog names them, and the sweeper deletes the trees that no asset owns. Whatever was handed out goes on
@@ -49,7 +49,7 @@ class BlobWriter(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes written so far; readers see at least these."""
+        """Bytes written so far; readers of a blob that is seen see at least these."""
 
     @property
     def fd(self) -> int:
@@ -98,6 +98,12 @@ class BlobStore(Protocol):
     async def create(self, key: str) -> BlobWriter:
         """A new, empty blob. Raises BlobExists, errors.StorageFull, and errors.NotFound when its tree is deleted meanwhile."""
 
+    async def replace(self, key: str) -> BlobWriter:
+        """A new, empty blob that nobody sees until it is sealed; then it is there whole, in place of what was there.
+
+        Whoever deletes its tree ends its writer first. Raises errors.StorageFull, here and when it is sealed.
+        """
+
     async def open(self, key: str) -> BlobReader:
         """Open a blob for reading. Raises errors.NotFound."""
 
@@ -111,10 +117,13 @@ class BlobStore(Protocol):
         """The first segments of all keys, sorted."""
 
     async def keys(self, prefix: str) -> list[str]:
-        """The keys of all blobs below `prefix`, sorted, also of those that still grow; none for an absent tree."""
+        """The keys of all blobs below `prefix`, sorted, also of those that are seen to grow; none for an absent tree."""
 
     async def finish_deletions(self) -> None:
-        """Finish deletions that a crash cut short. What is being deleted meanwhile is no trouble."""
+        """Finish deletions that a crash cut short, and remove what it kept from being sealed unseen.
+
+        What is deleted and written meanwhile through this store is no trouble.
+        """
 
     def free_bytes(self) -> int:
         """Bytes that the disk has left; DISK_MARGIN_BYTES of them are not for blobs."""

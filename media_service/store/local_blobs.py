@@ -34,7 +34,9 @@ from media_service.store.local_writer import LocalBlobWriter, Place
 
 _READ_THREADS = 16  # reads that wait for the disk at the same time; more only queue in the disk itself
 _WRITE_THREADS = 8  # apart from the readers': uploads that sync must not stop playback
-_DELETED = ".deleted-"  # starts with a dot: no key can look like it
+# Both start with a dot: no key can look like them.
+_DELETED = ".deleted-"
+_UNSEEN = ".unseen-"
 
 
 class LocalBlobs:
@@ -48,28 +50,19 @@ class LocalBlobs:
         self.root = root.absolute()
         self._margin_bytes = margin_bytes
         self._emptying = threading.Lock()  # see Place
+        self._unseen = f"{_UNSEEN}{secrets.token_hex(4)}-"  # its own: those of others are what a crash left
         make_directory(self.root)
         self._readers = ThreadPoolExecutor(_READ_THREADS, "blob-read")
         self._writers = ThreadPoolExecutor(_WRITE_THREADS, "blob-write")
 
     async def create(self, key: str) -> LocalBlobWriter:
         """See `BlobStore.create`."""
-        place = Place(self._path(key), self.root, self._emptying)
+        return await self._begin(key, Place(self._path(key), self.root, self._emptying))
 
-        def make() -> int:
-            try:
-                return place.make()
-            except FileExistsError:
-                raise BlobExists(key) from None
-            except FileNotFoundError:
-                raise errors.NotFound(f"The place of {key} was deleted.") from None
-
-        def discard(fd: int) -> None:
-            os.close(fd)
-            place.remove()
-
-        fd = await obtain(self._writers, make, discard)
-        return LocalBlobWriter(key, place, fd, self._writers, self._margin_bytes)
+    async def replace(self, key: str) -> LocalBlobWriter:
+        """See `BlobStore.replace`."""
+        hidden = self.root / f"{self._unseen}{secrets.token_hex(8)}"
+        return await self._begin(key, Place(self._path(key), self.root, self._emptying, hidden=hidden))
 
     async def open(self, key: str) -> LocalBlobReader:
         """See `BlobStore.open`."""
@@ -110,6 +103,22 @@ class LocalBlobs:
         disk = os.statvfs(self.root)
         return disk.f_bavail * disk.f_frsize
 
+    async def _begin(self, key: str, place: Place) -> LocalBlobWriter:
+        def make() -> int:
+            try:
+                return place.make()
+            except FileExistsError:
+                raise BlobExists(key) from None
+            except FileNotFoundError:
+                raise errors.NotFound(f"The place of {key} was deleted.") from None
+
+        def discard(fd: int) -> None:
+            os.close(fd)
+            place.remove()
+
+        fd = await obtain(self._writers, make, discard)
+        return LocalBlobWriter(key, place, fd, self._writers, self._margin_bytes)
+
     def _path(self, key: str) -> Path:
         return self.root / checked_key(key)
 
@@ -134,7 +143,11 @@ class LocalBlobs:
 
     def _finish_deletions(self) -> None:
         with os.scandir(self.root) as entries:
-            graves = [Path(entry.path) for entry in entries if entry.name.startswith(_DELETED)]
+            graves = [
+                Path(entry.path)
+                for entry in entries
+                if entry.name.startswith((_DELETED, _UNSEEN)) and not entry.name.startswith(self._unseen)
+            ]
         for grave in graves:
             bury(grave)
 

@@ -21,24 +21,37 @@ MEASURE_EVERY_BYTES = 4 << 20  # sixteen writers together may miss the margin by
 class Place:
     """Where a file lies below the store's root. Its directories come and go with the files that need them.
 
+    With `hidden`, a path in the root itself, it lies there until it is synced.
+
     `emptying` keeps a directory from being removed between its making and that of the file in it; all places of a store
     share it. Every method makes calls that may wait for the disk.
     """
 
-    def __init__(self, path: Path, root: Path, emptying: threading.Lock) -> None:
+    def __init__(
+        self, path: Path, root: Path, emptying: threading.Lock, *, hidden: Path | None = None
+    ) -> None:
         self._path = path
         self._root = root
         self._emptying = emptying
+        self._hidden = hidden
 
     def make(self) -> int:
         """A descriptor of the new, empty file. Raises FileExistsError, FileNotFoundError."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        if self._hidden is not None:
+            return os.open(self._hidden, flags, 0o640)
         with self._emptying:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._make_parent()
             return os.open(self._path, flags, 0o640)
 
     def remove(self) -> None:
-        """Remove the file, and the directories that are empty without it: each refused upload would leave one."""
+        """Remove the file, and the directories that are empty without it: each refused upload would leave one.
+
+        What lay at its path before a hidden one stays.
+        """
+        if self._hidden is not None:
+            self._hidden.unlink(missing_ok=True)
+            return
         self._path.unlink(missing_ok=True)  # not under the lock: a large file takes its time
         with self._emptying:
             for directory in self._directories():
@@ -48,12 +61,19 @@ class Place:
                     return  # something else is in it, or it went with its tree
 
     def sync(self) -> None:
-        """Make the file's name survive a loss of power.
+        """Make the file's name survive a loss of power. The bytes of a hidden one must already: it is seen from here on.
 
         All directories up to the root, not only those made here: another writer may have made one and died.
         """
+        if self._hidden is not None:
+            with self._emptying:
+                self._make_parent()
+                self._hidden.rename(self._path)
         for directory in (*self._directories(), self._root):
             sync_directory(directory)
+
+    def _make_parent(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
 
     def _directories(self) -> Iterator[Path]:
         """The directories between the file and the root, from the inside."""

@@ -96,10 +96,9 @@ class Extras:
             self._events.publish("asset", asset.id)
 
     async def _is_there(self, key: str) -> bool:
-        """Whether there is such a blob; an empty one is what a crash left."""
         try:
-            async with await self._blobs.open(key) as reader:
-                return reader.size > 0
+            async with await self._blobs.open(key):
+                return True
         except NotFound:
             return False
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -172,8 +171,8 @@ class Indexer:
     async def _known_outline(self, asset_id: str) -> Outline | None:
         try:
             return decode_outline(await read_whole(self._blobs, outline_key(asset_id)))
-        except (NotFound, zlib.error, msgspec.DecodeError):
-            return None  # none, or half of one
+        except NotFound:
+            return None
 
     def _checked_duration(self, facts: Facts, packets: Packets) -> float:
         """The film's length in seconds. Raises BrokenMedia, TruncatedMedia or AbsurdMedia."""

@@ -6,14 +6,13 @@ from media_service.store.blobs import BlobStore
 
 
 async def keep(blobs: BlobStore, key: str, data: bytes) -> None:
-    """Store `data`, in place of what a crash may have left of an earlier time. Raises StorageFull, NotFound."""
-    await blobs.delete(key)
-    async with await blobs.create(key) as writer:
+    """Store `data` in place of what was there; nobody sees a part of it, not even after a crash. Raises StorageFull."""
+    async with await blobs.replace(key) as writer:
         await writer.write(data)
         await writer.seal()
 
 
 async def read_whole(blobs: BlobStore, key: str) -> bytes:
-    """All of a blob that is sealed. Raises NotFound."""
+    """All of a blob that was kept. Raises NotFound."""
     async with await blobs.open(key) as reader:
         return bytes(await reader.read(0, reader.size))

@@ -91,6 +91,59 @@ async def test_readers_see_a_blob_grow(blobs: BlobStore) -> None:
                 await reader.read(5, writer.size + 1)
 
 
+async def test_a_blob_that_replaces_another_is_seen_when_it_is_sealed_and_whole(blobs: BlobStore) -> None:
+    for data in (b"first", b"", b"the third"):
+        before = await blobs.keys("asset")
+        async with await blobs.replace("asset/deep/a") as writer:
+            await writer.write(data)
+            assert await blobs.keys("asset") == before
+            assert before or await blobs.trees() == []
+            await writer.seal()
+            assert await get(blobs, "asset/deep/a") == data
+        assert await get(blobs, "asset/deep/a") == data
+
+
+async def test_who_reads_what_is_replaced_reads_on(blobs: BlobStore) -> None:
+    await put(blobs, "asset/a", b"old version")
+    async with await blobs.open("asset/a") as reader:
+        async with await blobs.replace("asset/a") as writer:
+            await writer.write(b"NEW")
+            assert await get(blobs, "asset/a") == b"old version"
+            await writer.seal()
+        assert bytes(await reader.read(0, reader.size)) == b"old version"
+    assert await get(blobs, "asset/a") == b"NEW"
+
+
+async def test_a_replacement_that_was_not_sealed_leaves_what_was_there(blobs: BlobStore) -> None:
+    async with await blobs.replace("asset/b") as writer:
+        await writer.write(b"half")
+    assert await blobs.trees() == []
+    await put(blobs, "asset/a", b"old version")
+    async with await blobs.replace("asset/a") as writer:
+        await writer.write(b"half")
+    assert await get(blobs, "asset/a") == b"old version"
+
+
+async def test_of_many_replacements_one_is_there_whole(blobs: BlobStore) -> None:
+    async def attempt(number: int) -> None:
+        async with await blobs.replace("asset/a") as writer:
+            await writer.write(b"%03d" % number * 1000)
+            await writer.seal()
+
+    await asyncio.gather(*map(attempt, range(20)))
+    found = await get(blobs, "asset/a")
+    assert found == found[:3] * 1000
+    assert await blobs.keys("asset") == ["asset/a"]
+
+
+async def test_finishing_deletions_is_no_trouble_for_a_replacement(blobs: BlobStore) -> None:
+    async with await blobs.replace("asset/a") as writer:
+        await writer.write(b"whole")
+        await blobs.finish_deletions()
+        await writer.seal()
+    assert await get(blobs, "asset/a") == b"whole"
+
+
 async def test_a_blob_that_is_too_short_says_so(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"12345")
     async with await blobs.open("asset/a") as reader:
@@ -251,7 +304,7 @@ async def test_there_is_room(blobs: BlobStore) -> None:
     ],
 )
 async def test_a_key_that_is_not_safe_is_refused_everywhere(blobs: BlobStore, key: str) -> None:
-    for call in (blobs.create, blobs.open, blobs.delete, blobs.delete_tree):
+    for call in (blobs.create, blobs.replace, blobs.open, blobs.delete, blobs.delete_tree):
         with pytest.raises(ValueError, match="not a blob key"):
             await call(key)
 

@@ -254,6 +254,29 @@ async def test_a_deletion_that_was_cut_short_is_finished_when_asked(blobs: Local
     assert below(blobs.root) == []
 
 
+async def test_what_a_crash_kept_from_being_sealed_is_removed_when_asked(blobs: LocalBlobs) -> None:
+    crashed = LocalBlobs(blobs.root)
+    writer = await crashed.replace("asset/a")
+    await writer.write(b"half")
+    assert len(below(blobs.root)) == 1
+    await blobs.finish_deletions()
+    assert below(blobs.root) == []
+    async with writer:
+        pass
+
+
+async def test_the_bytes_of_a_replacement_last_before_its_name_does(
+    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().name))
+    async with await blobs.replace("asset/a") as writer:
+        await writer.write(b"x")
+        await writer.seal()
+    assert synced[0].startswith(".unseen-")
+    assert synced[1:] == ["asset", blobs.root.name]
+
+
 async def test_a_symbolic_link_is_not_followed(blobs: LocalBlobs, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (blobs.root / "asset").mkdir()

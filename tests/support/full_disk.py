@@ -23,6 +23,10 @@ class FullDisk(LocalBlobs):
         """See `BlobStore.create`."""
         return cast("LocalBlobWriter", _Writer(await super().create(key), self))
 
+    async def replace(self, key: str) -> LocalBlobWriter:
+        """See `BlobStore.replace`."""
+        return cast("LocalBlobWriter", _Writer(await super().replace(key), self))
+
 
 class _Writer:
     def __init__(self, writer: LocalBlobWriter, disk: FullDisk) -> None:

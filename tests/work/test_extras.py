@@ -57,11 +57,11 @@ async def test_text_subtitles_become_webvtt(workshop: Workshop, subtitled: Path)
     assert "Good-bye" in (workshop.root / subtitles_key(asset.id, 1)).read_text()
 
 
-async def test_what_is_there_is_not_made_again_and_what_a_crash_left_is(
+async def test_what_is_there_is_not_made_again_and_what_is_lacking_is(
     workshop: Workshop, subtitled: Path
 ) -> None:
     asset = await workshop.indexed(subtitled)
-    await keep(workshop.blobs, subtitles_key(asset.id, 0), b"")
+    await workshop.blobs.delete(subtitles_key(asset.id, 0))
     await keep(workshop.blobs, subtitles_key(asset.id, 1), b"kept")
     await workshop.extras().make(asset)
     assert (workshop.root / subtitles_key(asset.id, 0)).read_text() == WEBVTT
