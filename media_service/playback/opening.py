@@ -10,6 +10,8 @@ from media_service.store.records import Asset
 from media_service.timeline.outline import Outline, OutlineRendition
 from media_service.work.outlines import Outlines
 
+NOT_YET = "The file is still being looked at."
+
 
 @dataclass(frozen=True, slots=True)
 class Film:
@@ -40,18 +42,18 @@ class Opener:
 
         Raises NotFound and NotReady like `film`.
         """
-        try:
-            return await self._outlines.of(asset_id)
-        except NotFound:
-            return (await self.film(asset_id)).outline
+        return self._outlines.known(asset_id) or (await self.film(asset_id)).outline
 
     async def _outline(self, asset: Asset) -> Outline:
         if asset.state == "failed":
             raise NotFound("This file could not be read or converted; there is nothing to play.")
+        # The outline may be there already, and still not all that those need who make segments.
+        if asset.state == "probing":
+            raise NotReady(NOT_YET)
         try:
             return await self._outlines.of(asset.id)
         except NotFound:
-            raise NotReady("The file is still being looked at.") from None
+            raise NotReady(NOT_YET) from None
 
 
 def rendition_of(outline: Outline, name: str) -> OutlineRendition:

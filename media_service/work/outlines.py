@@ -23,6 +23,10 @@ class Outlines:
         """The asset's outline. Raises NotFound while it has none."""
         return await self._opened.of(asset_id)
 
+    def known(self, asset_id: str) -> Outline | None:
+        """The asset's outline if it is remembered. Nobody asks for one before its asset is playable."""
+        return self._opened.known(asset_id)
+
     async def _read(self, asset_id: str) -> tuple[Outline, int]:
         outline = decode(await read_whole(self._blobs, outline_key(asset_id)))
         return outline, sum(

@@ -8,9 +8,12 @@ import pytest
 
 from media_service.errors import NotFound, NotReady
 from media_service.store.keys import outline_key
+from media_service.timeline.outline import encode
 from media_service.wire.representation import Representation
+from media_service.work.keeping import keep
 from tests.playback.stage import Stage
 from tests.support.films import Film, Films
+from tests.timeline.outlines import film
 
 FILM = Film(seconds=5)
 Open = Callable[[Stage, str], Awaitable[Representation]]
@@ -47,6 +50,17 @@ async def test_before_the_outline_nothing_is_ready_and_after_a_refusal_nothing_i
     await stage.workshop.catalog.update_asset(asset.id, state="failed", error_code="broken_media")
     with pytest.raises(NotFound):
         await ALL[what](stage, asset.id)
+
+
+@pytest.mark.parametrize("what", FROM_THE_OUTLINE)
+async def test_nothing_is_ready_while_a_film_is_looked_at_though_its_outline_is_kept(
+    stage: Stage, films: Films, what: str
+) -> None:
+    asset = await stage.workshop.admitted(films.film(FILM))
+    await keep(stage.workshop.blobs, outline_key(asset.id), encode(film(9)))
+    stage.demand.ready = False
+    with pytest.raises(NotReady):
+        await FROM_THE_OUTLINE[what](stage, asset.id)
 
 
 @pytest.mark.parametrize("what", ALL)
