@@ -117,17 +117,7 @@ class Indexer:
         if index is None:
             index, tracks = await self._scan(original, facts)
         packets = packets_of(index)
-        facts = msgspec.structs.replace(
-            facts,
-            packets=packets,
-            # Screen recorders write sound tracks without a single sound; ffmpeg would make an empty file of one and fail.
-            audio=tuple(
-                msgspec.structs.replace(
-                    track, decodable=track.decodable and packets.stream(track.index).count > 0
-                )
-                for track in facts.audio
-            ),
-        )
+        facts = _told(facts, packets, self._max_duration_seconds)
         seconds = self._checked_duration(facts, packets)
         async with self._reading:
             data, verdict, outlined = await asyncio.to_thread(_judged, facts, view, tracks, index)
@@ -200,6 +190,27 @@ class Indexer:
         await keep(self._blobs, header_key, header)
         spans = [BlobExtent(key, start, stop) for start, stop in view.index_first.spans]
         return layout.pack([BlobExtent(header_key, 0, len(header)), *spans])
+
+
+def _told(facts: Facts, packets: Packets, most_seconds: float) -> Facts:
+    """What was probed, with what the packets tell; of sounds that are none nothing is made."""
+    # Screen recorders write sound tracks without a single sound; ffmpeg would make an empty file of one and fail.
+    audio = tuple(
+        msgspec.structs.replace(track, decodable=track.decodable and packets.stream(track.index).count > 0)
+        for track in facts.audio
+    )
+    facts = msgspec.structs.replace(facts, packets=packets, audio=audio)
+    # Beside a film of common length another language that goes on for years is no reason to refuse the film.
+    main = facts.main_audio
+    audio = tuple(
+        msgspec.structs.replace(
+            track,
+            decodable=track.decodable
+            and (track == main or packets.stop_seconds(track.index) <= most_seconds),
+        )
+        for track in facts.audio
+    )
+    return msgspec.structs.replace(facts, audio=audio)
 
 
 def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Index | None]:

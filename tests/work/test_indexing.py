@@ -124,6 +124,21 @@ async def test_a_film_longer_than_allowed_is_refused(workshop: Workshop, films: 
     assert (asset.state, asset.error_code) == ("failed", "absurd_media")
 
 
+async def test_a_second_sound_longer_than_allowed_is_left_out(
+    workshop: Workshop, films: Films, tmp_path: Path
+) -> None:
+    long, short = films.film(Film(seconds=20, size=None)), films.film(Film(seconds=3))
+    maps = ("-map", "0", "-map", "1:a", "-c", "copy")
+    ffmpeg("-i", short, "-i", long, *maps, tmp_path / "film.mp4")
+    asset = await workshop.indexer(max_duration_seconds=10).index(
+        await workshop.admitted(tmp_path / "film.mp4")
+    )
+    assert (asset.state, asset.error_code) == ("playable", None)
+    outline = await workshop.outlines.of(asset.id)
+    assert [one.name for one in outline.sounds] == ["audio"]
+    assert outline.seconds < 4
+
+
 async def test_fragments_are_counted_one_by_one(workshop: Workshop, films: Films, tmp_path: Path) -> None:
     fragmented = tmp_path / "fragmented.mp4"
     ffmpeg(
