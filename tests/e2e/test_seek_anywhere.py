@@ -229,9 +229,15 @@ async def test_films_as_they_come_play_and_seek(
     asset = await library.put(shared_file(f"corpus/{name}").read_bytes(), name)
     with httpx.Client(base_url=site.url, headers={"Authorization": f"Bearer {site.token}"}) as client:
         asset = await_state(client, asset["id"], "playable", "ready")
-    seconds = asset["duration"]
-    async with playing(browser, way.kind, f"{site.url}{asset['playback'][way.path]}") as player:
-        assert player.opened.duration == pytest.approx(seconds, abs=0.1)
+    # Where sound and picture do not end together, players take the end of one of them for the film's.
+    ends = [track["stop_seconds"] for track in asset["facts"]["packets"]["streams"]]
+    # One picture throughout: what is loaded twice is then not for another quality.
+    rendition = asset["renditions"][0]["name"] if way.kind == "hls.js" and asset["width"] else None
+    async with playing(
+        browser, way.kind, f"{site.url}{asset['playback'][way.path]}", rendition=rendition
+    ) as player:
+        seconds = player.opened.duration
+        assert min(ends) - 0.1 <= seconds <= asset["duration"] + 0.1
         assert bool(player.opened.width) == bool(asset["width"])
         stopped = await player.play(min(LONGEST_PLAYED, seconds))
         assert stopped >= min(LONGEST_PLAYED, seconds) - 0.3

@@ -42,13 +42,14 @@ async function shownAt(seconds) {
 
 async function openHls(video, url, { rendition, at }) {
   const { default: Hls } = await import("/ui/vendor/hls.mjs");
-  const { renditionOf, settings } = await import("/ui/js/streaming.js");
-  const hls = new Hls({ ...settings({ at, speed: 1e9 }) });
+  const { renditionOf, settings, twins } = await import("/ui/js/streaming.js");
+  const hls = new Hls(settings({ at, speed: 1e9 }));
   hls.on(Hls.Events.ERROR, (_, { type, details, fatal, reason, error }) => {
     errors.push({ type, details, fatal, words: String(reason ?? error ?? "") });
   });
   hls.on(Hls.Events.FRAG_LOADED, (_, { frag }) => loaded.push(frag.url));
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
+    twins(hls.levels).forEach((level) => hls.removeLevel(level));
     if (!rendition) return;
     const level = hls.levels.findIndex(({ uri }) => renditionOf(uri) === rendition);
     if (level < 0) errors.push({ type: "test", details: `no level ${rendition}`, fatal: true, words: "" });

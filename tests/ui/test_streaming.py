@@ -75,6 +75,12 @@ def test_qualities_are_named_best_first_each_once(node: Node) -> None:
     assert words(node, "it.qualities(x)", levels) == expected
 
 
+def test_a_picture_that_comes_again_with_a_larger_sound_is_left_out(node: Node) -> None:
+    levels = [level("240p"), level("240p"), level("720p"), level("720p"), level("source")]
+    assert node("it.twins(x)", levels) == [3, 1]
+    assert node("it.twins(x)", levels[1:3]) == []
+
+
 def test_one_picture_is_no_choice(node: Node) -> None:
     assert words(node, "it.qualities(x)", [level("source", 640, 360)]) == []
     assert words(node, "it.qualities(x)", [level("240p"), level("240p")]) == []

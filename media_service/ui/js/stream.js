@@ -1,6 +1,6 @@
 /** One film through hls.js: loads it, gets over what fails, and knows what there is to choose. */
 
-import { bufferSeconds, lineSpeed, qualities, renditionOf, settings, tracks } from "./streaming.js";
+import { bufferSeconds, lineSpeed, qualities, renditionOf, settings, tracks, twins } from "./streaming.js";
 
 const HLS_JS = "/ui/vendor/hls.mjs";
 const NEAR_SECONDS = 0.5; // a film waits before a hole, not exactly at it: sound and picture end apart
@@ -30,6 +30,7 @@ export class Stream {
     this.#flushed = Events.BUFFER_FLUSHED;
     hls.on(Events.FRAG_LOADING, (_, { frag }) => (this.#loading = frag));
     for (const name of [Events.FRAG_LOADED, Events.FRAG_LOAD_EMERGENCY_ABORTED]) hls.on(name, () => (this.#loading = null));
+    hls.on(Events.MANIFEST_PARSED, () => twins(hls.levels).forEach((level) => hls.removeLevel(level)));
     const changes = [Events.LEVELS_UPDATED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACK_SWITCHED];
     changes.push(Events.MANIFEST_PARSED, Events.AUDIO_TRACKS_UPDATED, Events.SUBTITLE_TRACKS_UPDATED);
     for (const name of changes) hls.on(name, () => hooks.onChange());

@@ -14,6 +14,13 @@ export function lineSpeed(entries) {
   return speeds.length ? Math.max(...speeds) : UNKNOWN_LINE;
 }
 
+/**
+ * The numbers of hls.js' levels that only show a picture once more, with a larger sound, the last first. Browsers mix
+ * 5.1 down; left in the list, every change of the sound would look like one of the quality, and load all of it again.
+ */
+export const twins = (levels) =>
+  levels.flatMap(({ uri }, at) => (levels.findIndex((other) => other.uri === uri) < at ? [at] : [])).reverse();
+
 /** hls.js' configuration for a start at `at` seconds over a line of `speed` bits/s. */
 export function settings({ at, speed }) {
   // A segment that has to be made is held back for up to 8 s; then comes a 503, and asking again joins the same work.
