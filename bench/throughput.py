@@ -19,6 +19,7 @@ from media_service.store.keys import index_key, outline_key
 from media_service.timeline.cutting import audio_cut, video_cut
 from media_service.timeline.facts import Facts
 from media_service.timeline.outline import decode
+from media_service.timeline.sound_stamps import stamps
 from media_service.timeline.stored_index import StoredIndex
 from tests.support.server import running_server
 
@@ -68,12 +69,15 @@ def _bare(film: Path, asset: dict[str, Any], index: bytes, outline: bytes) -> fl
             seconds += peers.seconds_of(argv, pass_fds=(source_fd, null))
         for one in renditions.encoded:
             if one.audio is not None:
+                track = tracks.track(one.stream)
                 argv = recipes.audio_run(
                     facts,
                     source_fd=source_fd,
                     rendition=one.audio,
                     pipe_fd=null,
-                    cut=audio_cut(facts, tracks.track(one.stream), one, 0, one.count),
+                    cut=audio_cut(
+                        facts, track, one, 0, one.count, known=stamps(facts.sound(one.stream), track)
+                    ),
                     progress_fd=null,
                     limits=Limits(),
                 )

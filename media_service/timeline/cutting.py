@@ -22,7 +22,7 @@ from media_service.timeline.index import Packet
 from media_service.timeline.index_rows import pace
 from media_service.timeline.ladder import AUDIO_SAMPLE_RATE
 from media_service.timeline.outline import OutlineRendition
-from media_service.timeline.sound_stamps import HOLE_SECONDS, Stamps, stamps
+from media_service.timeline.sound_stamps import HOLE_SECONDS, Stamps
 from media_service.timeline.stored_index import StoredTrack
 
 ATTEMPTS = 3  # as described above
@@ -194,17 +194,23 @@ def _back(facts: Facts) -> Fraction | None:
 
 
 def audio_cut(
-    facts: Facts, track: StoredTrack, rendition: OutlineRendition, first: int, stop: int, *, attempt: int = 0
+    facts: Facts,
+    track: StoredTrack,
+    rendition: OutlineRendition,
+    first: int,
+    stop: int,
+    *,
+    known: Stamps,
+    attempt: int = 0,
 ) -> AudioCut:
-    """How to make the segments [first, stop) of an encoded sound from its `track` of the source; as `video_cut`."""
+    """As `video_cut`, of an encoded sound; `known` is what `stamps` says of the track."""
     _check(rendition, first, stop)
-    sound = next(one for one in facts.audio if one.index == track.stream)
+    sound = facts.sound(track.stream)
     begin, end = (round(rendition.seconds(number) * AUDIO_SAMPLE_RATE) for number in (first, stop))
     # A place that is a whole number of samples on the source's clock too, so that resampling has the same phase in all runs.
     grid = lcm(PACKET, AUDIO_SAMPLE_RATE // gcd(AUDIO_SAMPLE_RATE, sound.sample_rate))
     start = max(0, begin - SETTLING_PACKETS * PACKET) // grid * grid
     last = (ceil(Fraction(end, PACKET)) + TRAILING_PACKETS) * PACKET
-    known = stamps(sound, track)
     seek = None
     if start and attempt < ATTEMPTS - 1 and (known.exact or start > FROM_START_SECONDS * AUDIO_SAMPLE_RATE):
         seek = _audio_seek(facts, Fraction(start, AUDIO_SAMPLE_RATE), attempt)

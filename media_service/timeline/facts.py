@@ -110,6 +110,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         early = bool(starts) and self.start_seconds < min(starts) - 0.001
         return Fraction(str(self.start_seconds)) if early else None
 
+    def sound(self, index: int) -> AudioFacts:
+        """The audio track of that number. Raises KeyError when there is none."""
+        for track in self.audio:
+            if track.index == index:
+                return track
+        raise KeyError(index)
+
     @property
     def main_audio(self) -> AudioFacts | None:
         """The audio track that the container would have played, of those that can be decoded; else the first of these."""

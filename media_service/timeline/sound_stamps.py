@@ -15,7 +15,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from itertools import islice, pairwise
 from math import ceil
 from operator import sub
@@ -53,7 +52,6 @@ WANDER = Fraction(
 )  # of a quantum, either way: further from its lattice point, a time might mean the next one
 HOLE_SECONDS = Fraction(20, 1000)  # a packet that is so much late comes after a hole
 MOST_STRETCHES = 1000  # of a film; more means that there is no lattice
-KEPT = 4  # tracks: reading three hours of one takes a quarter of a second
 PIECE_PACKETS = 4096  # that are looked at together
 
 
@@ -79,9 +77,8 @@ class Stamps:
     stretches: tuple[Stretch, ...] = ()
 
 
-@lru_cache(maxsize=KEPT)
 def stamps(sound: AudioFacts, track: StoredTrack) -> Stamps:
-    """What is known of the packets of `track`; asked again of the same one, it knows by heart."""
+    """What is known of the packets of `track`. Reads all of it: of three hours a quarter of a second."""
     opening = list(islice(track.shown_times(), PACE_PACKETS))
     steps = sorted(map(sub, opening[1:], opening))
     if len(steps) < LEAST_PACKETS:

@@ -145,7 +145,7 @@ class Runner:
             progress = stack.enter_context(Pipe())
             async with await means.blobs.open(original_key(run.asset_id)) as source:
                 made = list(zip(renditions, (pipe.write_fd for pipe in pipes), strict=True))
-                argv, limits = self._recipe(facts, track, made, source.fd, progress.write_fd)
+                argv, limits = await self._recipe(facts, track, made, source.fd, progress.write_fd)
                 async with start(
                     argv, limits=limits, pass_fds=(source.fd,), outputs=pipes, progress=progress
                 ) as self._process:
@@ -186,7 +186,7 @@ class Runner:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    def _recipe(
+    async def _recipe(
         self,
         facts: Facts,
         track: StoredTrack,
@@ -198,7 +198,8 @@ class Runner:
         run, means = self.run, self._means
         rendition, pipe_fd = made[0]
         if rendition.audio is not None:
-            sound = audio_cut(facts, track, rendition, run.first, run.stop, attempt=run.attempt)
+            known = await means.indexes.stamps(run.asset_id, facts.sound(track.stream))
+            sound = audio_cut(facts, track, rendition, run.first, run.stop, known=known, attempt=run.attempt)
             limits = _limits(means.limits, made, run, sound.seek)
             return recipes.audio_run(
                 facts,

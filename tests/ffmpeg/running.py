@@ -25,6 +25,7 @@ from media_service.timeline.ladder import AudioRendition, VideoRendition
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.outlining import VIDEO_TIMESCALE
 from media_service.timeline.plan import Plan, frame_boundaries, plan
+from media_service.timeline.sound_stamps import stamps
 from media_service.timeline.stored_index import StoredIndex, StoredTrack
 
 LIMITS = Limits(cpu_seconds=240, wall_seconds=240)
@@ -184,9 +185,24 @@ async def sound_segments(
 ) -> tuple[OutlineRendition, Output, tuple[Picked, ...]]:
     """The segments [first, stop) as one run makes them: the outline, all that came out, and what is kept of it."""
     outline = outlined(source, rendition)
-    cut = audio_cut(source.facts, source.track(rendition.stream), outline, first, stop, attempt=attempt)
+    cut = sound_cut(source, rendition, outline, first, stop, attempt=attempt)
     output = await sounds(source, rendition, cut)
     return outline, output, output.between(cut.first, cut.end)
+
+
+def sound_cut(
+    source: Source,
+    rendition: AudioRendition,
+    outline: OutlineRendition,
+    first: int,
+    stop: int,
+    *,
+    attempt: int = 0,
+) -> AudioCut:
+    """How a run is told to make the segments [first, stop)."""
+    track = source.track(rendition.stream)
+    known = stamps(source.facts.sound(track.stream), track)
+    return audio_cut(source.facts, track, outline, first, stop, known=known, attempt=attempt)
 
 
 async def first_bytes(videos: Sequence[VideoRendition], audios: Sequence[AudioRendition]) -> dict[str, bytes]:

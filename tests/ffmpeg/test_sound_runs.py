@@ -17,7 +17,7 @@ import pytest
 
 from media_service.mp4.fragments import Sample, build_fragment
 from media_service.mp4.init_segment import InitTrack, build_init
-from media_service.timeline.cutting import PACKET, audio_cut
+from media_service.timeline.cutting import PACKET
 from media_service.timeline.ladder import (
     AUDIO_SAMPLE_RATE,
     AudioRendition,
@@ -32,6 +32,7 @@ from tests.ffmpeg.running import (
     opened,
     outlined,
     picture_segments,
+    sound_cut,
     sound_segments,
     sounds,
     source_of,
@@ -255,7 +256,7 @@ async def test_a_segment_without_any_sound_near_is_silence(tmp_path: Path) -> No
     with opened(path) as fd:
         source = await source_of(fd)
         (rendition,) = audio_renditions(source.facts, packaged=())
-        cut = audio_cut(source.facts, source.track(1), outlined(source, rendition), 3, 4)
+        cut = sound_cut(source, rendition, outlined(source, rendition), 3, 4)
         assert cut.silent
         assert set((await _loud(source, tmp_path, 3, 4)).values()) == {False}
 
@@ -270,7 +271,7 @@ async def test_sound_that_ends_early_is_silent_from_then_on(tmp_path: Path) -> N
         source = await source_of(fd)
         (rendition,) = audio_renditions(source.facts, packaged=())
         longer = outlined(source, rendition, [0, 192_512, 384_000])
-        made = await sounds(source, rendition, audio_cut(source.facts, source.track(1), longer, 1, 2))
+        made = await sounds(source, rendition, sound_cut(source, rendition, longer, 1, 2))
         kept = made.between(192_512, 384_000)
         heard = decoded(made.init, kept, tmp_path / "made.mp4")
     assert max(map(abs, heard[: AUDIO_SAMPLE_RATE // 2])) > 0.3

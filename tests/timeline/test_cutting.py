@@ -10,14 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.timeline.cutting import ATTEMPTS, PACKET, audio_cut, video_cut
+from media_service.timeline.cutting import ATTEMPTS, PACKET, AudioCut, audio_cut, video_cut
 from media_service.timeline.facts import AudioFacts, Facts, VideoFacts
 from media_service.timeline.index import TrackIndex
 from media_service.timeline.ladder import AUDIO_SAMPLE_RATE
 from media_service.timeline.outline import Kind, OutlineRendition
+from media_service.timeline.sound_stamps import stamps
+from media_service.timeline.stored_index import StoredTrack
 from tests.timeline.tracks import stored_track, track
 
 MP4, TS, MKV, AVI = "mov,mp4,m4a,3gp,3g2,mj2", "mpegts", "matroska,webm", "avi"
+
+
+def sound_cut(
+    facts: Facts, track: StoredTrack, rendition: OutlineRendition, first: int, stop: int, *, attempt: int = 0
+) -> AudioCut:
+    known = stamps(facts.sound(track.stream), track)
+    return audio_cut(facts, track, rendition, first, stop, known=known, attempt=attempt)
 
 
 def facts(container: str = MP4, *, interlaced: bool = False, reordered: int = 0, rate: int = 48_000) -> Facts:
@@ -109,7 +118,7 @@ def test_later_attempts_go_further_back_and_the_last_to_the_start() -> None:
     seeks = [video_cut(facts(), track, sixty, 10, 11, attempt=attempt).seek for attempt in range(ATTEMPTS)]
     assert seeks == [40, 28, None]
     sound = stored_track(packets(60))
-    cuts = [audio_cut(facts(), sound, heard(60), 10, 11, attempt=attempt) for attempt in range(ATTEMPTS)]
+    cuts = [sound_cut(facts(), sound, heard(60), 10, 11, attempt=attempt) for attempt in range(ATTEMPTS)]
     assert cuts[0].seek is not None
     assert cuts[1].seek == cuts[0].seek - 10
     assert cuts[2].seek is None
@@ -146,7 +155,7 @@ def test_segments_that_are_not_there_cannot_be_made(first: int, stop: int) -> No
     with pytest.raises(ValueError, match="has 5 segments"):
         video_cut(facts(), stored_track(film()), FOURS, first, stop)
     with pytest.raises(ValueError, match="has 5 segments"):
-        audio_cut(facts(), stored_track(packets(20)), heard(20), first, stop)
+        sound_cut(facts(), stored_track(packets(20)), heard(20), first, stop)
 
 
 @given(
@@ -191,7 +200,7 @@ def heard(seconds: int) -> OutlineRendition:
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 44_056, 48_000, 96_000])
 def test_sound_is_entered_at_whole_packets_and_whole_samples_of_both_clocks(rate: int) -> None:
-    cut = audio_cut(facts(rate=rate), stored_track(packets(40, rate)), heard(40), 8, 9)
+    cut = sound_cut(facts(rate=rate), stored_track(packets(40, rate)), heard(40), 8, 9)
     assert cut.start % PACKET == cut.stop % PACKET == 0
     assert cut.start * rate % AUDIO_SAMPLE_RATE == 0
     assert cut.first - cut.start >= 3 * AUDIO_SAMPLE_RATE
@@ -203,27 +212,27 @@ def test_sound_is_entered_at_whole_packets_and_whole_samples_of_both_clocks(rate
 
 
 def test_the_first_segment_of_sound_begins_with_the_film_in_silence() -> None:
-    cut = audio_cut(facts(), stored_track(packets(20)), heard(20), 0, 1)
+    cut = sound_cut(facts(), stored_track(packets(20)), heard(20), 0, 1)
     assert (cut.seek, cut.start, cut.first, cut.fill) == (None, 0, 0, True)
 
 
 def test_a_hole_is_known_from_reading_that_began_too_late() -> None:
     holed = stored_track(packets(40, without=range(190, 560)))  # from 4.05 to 11.95 s
-    inside = audio_cut(facts(), holed, heard(40), 2, 3)
+    inside = sound_cut(facts(), holed, heard(40), 2, 3)
     assert inside.fill
     assert not inside.silent
-    outside = audio_cut(facts(), holed, heard(40), 4, 5)
+    outside = sound_cut(facts(), holed, heard(40), 4, 5)
     assert not outside.fill
 
 
 def test_a_segment_inside_a_hole_is_all_silence() -> None:
     holed = stored_track(packets(60, without=range(190, 1500)))  # from 4.05 to 32 s
-    assert audio_cut(facts(), holed, heard(60), 3, 5).silent
-    assert not audio_cut(facts(), holed, heard(60), 7, 9).silent
+    assert sound_cut(facts(), holed, heard(60), 3, 5).silent
+    assert not sound_cut(facts(), holed, heard(60), 7, 9).silent
 
 
 def test_the_last_segment_of_sound_is_whole() -> None:
-    cut = audio_cut(facts(), stored_track(packets(20)), heard(20), 4, 5)
+    cut = sound_cut(facts(), stored_track(packets(20)), heard(20), 4, 5)
     assert cut.end == 20 * AUDIO_SAMPLE_RATE
     assert cut.stop > cut.end
     assert not cut.silent
@@ -236,7 +245,7 @@ def test_sound_whose_places_nobody_knows_is_decoded_from_the_start_while_that_is
     raw = Facts(
         container=MKV, audio=(AudioFacts(index=1, codec="pcm_s16le", channels=2, sample_rate=48_000),)
     )
-    near, far = (audio_cut(raw, unknown, heard(1300), number, number + 1) for number in (100, 200))
+    near, far = (sound_cut(raw, unknown, heard(1300), number, number + 1) for number in (100, 200))
     assert not near.stamps.exact
     assert near.seek is None
     assert far.seek is not None
@@ -246,7 +255,7 @@ def test_a_run_knows_the_stretches_of_sound_that_lie_in_it() -> None:
     """The sound has a hole each ten seconds, and goes on elsewhere in a packet after each."""
     times = [1024 * number + 5000 * (number // 470) for number in range(4700)]
     holed = stored_track(track(times, timescale=48_000, kind="audio", stream=1))
-    begins = [one.begins for one in audio_cut(facts(), holed, heard(100), 13, 14).stamps.stretches]
+    begins = [one.begins for one in sound_cut(facts(), holed, heard(100), 13, 14).stamps.stretches]
     assert 2 <= len(begins) <= 4
     assert min(begins) < 52 - 3
     assert max(begins) < 57
