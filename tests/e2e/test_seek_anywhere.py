@@ -239,7 +239,7 @@ def plays() -> Iterator[Any]:
             yield pytest.param(name, way, id=f"{name}, {way.path} by {way.kind}", marks=marks)
 
 
-@pytest.mark.parametrize(("name", "way"), plays())
+@pytest.mark.parametrize(("name", "way"), list(plays()))
 async def test_films_as_they_come_play_and_seek(
     browser: Browser, site: Site, library: Library, name: str, way: Way
 ) -> None:
