@@ -33,6 +33,9 @@ AVERAGE_SHARE = 0.5
 # How far a segment of AAC may exceed the rate that was asked for: measured, 4 % over four seconds of speech, music and noise.
 AAC_SWING = 1.25
 
+# Packets in a packaged segment at most: 20 ms of CPU for each request. Eight seconds at 240 frames/s are 1920.
+MOST_PACKETS = 5000
+
 # The subtitles that are text. Others are images, which cannot become WebVTT without reading them.
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "hdmv_text_subtitle"}
 
@@ -212,11 +215,17 @@ def subtitle_tracks(facts: Facts) -> tuple[SubtitleTrack, ...]:
 
 
 def _pieces(track: StoredTrack, cuts: Plan) -> tuple[int, ...] | None:
-    """The packets that the segments begin with; None where some cannot begin one, as in a track whose times go back."""
+    """The packets that the segments begin with; None where some cannot begin one, as in a track whose times go back.
+
+    Or where one has too many packets.
+    """
     try:
-        return cut(track, cuts) if cuts.on_keyframes else None
+        pieces = cut(track, cuts) if cuts.on_keyframes else None
     except ValueError:
         return None
+    if pieces is None or max(map(sub, pieces[1:], pieces)) > MOST_PACKETS:
+        return None
+    return pieces
 
 
 def _exactly(track: StoredTrack, cuts: Plan, pieces: Sequence[int]) -> tuple[int, int]:

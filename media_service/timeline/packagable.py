@@ -15,11 +15,11 @@ Firefox and Safari, AVPlayer, ExoPlayer), and fragments without an edit list can
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
-from operator import lt, sub
+from operator import sub
 
 from media_service.mp4.boxes import require
 from media_service.mp4.init_segment import InitTrack, build_init
@@ -167,7 +167,7 @@ def packaged_sound(sound: AudioFacts, track: StoredTrack, stsd: bytes | None) ->
     if not _can_be_cut(columns, track.timescale) or not all(columns.shown) or not track.all_sync:
         return None
     late = columns.times[0] > LATE_SOUND_SECONDS * track.timescale
-    if late or not all(map(lt, columns.times, columns.times[1:])):
+    if late or _closest(columns.times) < step_of(track.timescale):
         return None
     entry = _entry(stsd, "soun")
     return PackagedTrack(
@@ -221,17 +221,21 @@ def _scale(track: StoredTrack, times: array[int]) -> int | None:
 
     None where they come in an order that no decoder takes, or closer than any film's.
     """
-    if all(map(lt, times, islice(times, 1, None))):
-        return 1
-    order = sorted(range(len(times)), key=times.__getitem__)
-    if track.all_sync or max(map(abs, map(sub, order, range(len(times))))) > DEEPEST:
-        return None
-    ordered = [times[number] for number in order]
-    closest = min(map(sub, islice(ordered, 1, None), ordered))
+    closest, room = _closest(times), 1
+    if closest <= 0:
+        order = sorted(range(len(times)), key=times.__getitem__)
+        if track.all_sync or max(map(abs, map(sub, order, range(len(times))))) > DEEPEST:
+            return None
+        closest, room = _closest([times[number] for number in order]), ROOM
     for scale in (1, _finer(track.timescale)):
-        if closest * scale >= ROOM * step_of(track.timescale * scale):
+        if closest * scale >= room * step_of(track.timescale * scale):
             return scale
     return None
+
+
+def _closest(times: Sequence[int]) -> int:
+    """Ticks between the two that are closest in this order, negative where one is before the last; many for one alone."""
+    return min(map(sub, islice(times, 1, None), times), default=MOST_TICKS)
 
 
 def _finer(timescale: int) -> int:

@@ -259,3 +259,12 @@ def test_every_encoded_segment_of_a_picture_has_a_frame(
         boundaries = pictures[0].boundaries
         assert set(boundaries[1:-1]) <= ticks
         assert all(any(start <= time < stop for time in ticks) for start, stop in pairwise(boundaries))
+
+
+@pytest.mark.parametrize(("packets", "packaged"), [(5000, True), (5001, False)])
+def test_a_track_with_too_many_packets_in_a_segment_is_encoded(packets: int, packaged: bool) -> None:
+    """A thousandth of a second each."""
+    index = stored(track(range(packets), sync=[0], stop=packets))
+    made = outline(facts_of(video_facts()), index, {PICTURE: packaged_picture()})
+    assert made.main.count == 1
+    assert (made.main.packaged is not None) == packaged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
@@ -289,3 +290,28 @@ async def test_an_order_that_no_decoder_takes_is_encoded(looked: Looked) -> None
     index = StoredIndex(encode(replace(whole, tracks=(shuffled, *whole.tracks[1:]))))
     found = packagable(looked.facts, looked.view.movie, index, looked.view.box)
     assert [one.kind for one in found.values()] == ["audio"]
+
+
+async def test_packets_closer_than_their_decode_times_can_be_are_encoded(looked: Looked) -> None:
+    """Decode times are 20 us apart at least; these packets 10 us, on a clock that counts microseconds."""
+    whole = looked.index.whole()
+    kinds = []
+    for closest in (10, 20):
+        crowded = tuple(
+            replace(
+                one,
+                timescale=1_000_000,
+                start=0,
+                stop=closest * len(one.columns),
+                columns=replace(
+                    one.columns,
+                    times=array("q", range(0, closest * len(one.columns), closest)),
+                    decode_times=array("q", range(0, closest * len(one.columns), closest)),
+                ),
+            )
+            for one in whole.tracks
+        )
+        index = StoredIndex(encode(replace(whole, tracks=crowded)))
+        found = packagable(looked.facts, looked.view.movie, index, looked.view.box)
+        kinds.append([one.kind for one in found.values()])
+    assert kinds == [[], ["video", "audio"]]
