@@ -113,7 +113,7 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
         threads=settings.transcode_threads,
     )
     going = await stack.enter_async_context(Going(means, news))
-    inits = Inits(catalog, means.outlines)
+    inits = await stack.enter_async_context(Inits(catalog, means.outlines))
     tasks = await stack.enter_async_context(_tasks(settings, means, news, going, inits))
     state.blobs = blobs
     state.catalog = catalog

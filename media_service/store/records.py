@@ -128,3 +128,4 @@ class RenditionChanges(TypedDict, total=False):
     codecs: str
     bandwidth: int
     average_bandwidth: int
+    layout: bytes  # packed, of its classic file

@@ -56,7 +56,11 @@ class Demand:
     async def init(self, asset_id: str, name: str) -> bytes:
         """The init segment of an encoded rendition. Raises as `segment` does."""
         await self._encoded(asset_id, name)
-        return await self._inits.of(asset_id, name)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await self._inits.of(asset_id, name)
+        except TimeoutError:
+            raise NotReady("This init segment is being made.") from None
 
     async def _encoded(self, asset_id: str, name: str) -> OutlineRendition:
         outline = await self._means.outlines.of(asset_id)

@@ -42,6 +42,7 @@ class Workshop:
         self.root = root
         self.blobs = LocalBlobs(root)
         self.outlines = Outlines(self.blobs)
+        self.inits = Inits(catalog, self.outlines)
         self.indexes = Indexes(self.blobs)
         self.events = Events()
         self.limits = Limits(wall_seconds=120.0)
@@ -90,14 +91,11 @@ class Workshop:
         """To be entered: it ends the runs for requests on exit."""
         return Going(self.means(blobs=blobs), self.events, at_once=at_once)
 
-    def inits(self) -> Inits:
-        return Inits(self.catalog, self.outlines)
-
     def demand(self, going: Going, *, makes: bool = True) -> Demand:
-        return Demand(self.means(), going, self.inits(), makes=makes)
+        return Demand(self.means(), going, self.inits, makes=makes)
 
     def transcoder(self, going: Going, *, blobs: LocalBlobs | None = None, ahead: bool = True) -> Transcoder:
-        return Transcoder(self.means(blobs=blobs), going, self.inits(), self.events, ahead=ahead)
+        return Transcoder(self.means(blobs=blobs), going, self.inits, self.events, ahead=ahead)
 
     @asynccontextmanager
     async def tasks(
@@ -174,7 +172,9 @@ class Workshop:
 async def opened_workshop(directory: Path) -> AsyncIterator[Workshop]:
     """A workshop with its data in `directory`."""
     async with open_catalog(sqlite_url(directory / "catalog.sqlite3")) as catalog:
-        yield Workshop(catalog, directory / "blobs")
+        workshop = Workshop(catalog, directory / "blobs")
+        async with workshop.inits:
+            yield workshop
 
 
 def encoders() -> list[int]:

@@ -19,8 +19,11 @@ from media_service.errors import (
     SegmentFailed,
     StorageFull,
 )
+from media_service.mp4.init_segment import InitTrack
 from media_service.store.records import Asset
+from media_service.timeline.outline import OutlineRendition
 from media_service.work import demand as module
+from media_service.work import inits as inits_module
 from media_service.work import runner as runner_module
 from media_service.work.going import AT_ONCE
 from media_service.work.least import least_frames
@@ -107,13 +110,13 @@ async def test_the_newest_request_comes_first_and_no_more_runs_go_on_than_there_
     async with workshop.going(at_once=1) as going:
         demand = workshop.demand(going)
         tasks = []
-        for number in (0, 5, 14):
+        for number in (0, 9, 14):
             tasks.append(asking(demand.segment(film.id, SMALL, number)))
             await started.until(1)
         assert started.firsts == [(SMALL, 0)]
         started.go.set()
         await asyncio.gather(*tasks)
-    assert started.firsts == [(SMALL, 0), (SMALL, 14), (SMALL, 5)]
+    assert started.firsts == [(SMALL, 0), (SMALL, 14), (SMALL, 9)]
 
 
 async def test_a_request_that_nobody_waits_for_any_more_is_dropped_before_it_starts(
@@ -239,6 +242,27 @@ async def test_an_init_segment_is_there_for_whoever_asks(workshop: Workshop, fil
         demand = workshop.demand(going)
         init = await demand.init(film.id, SMALL)
         assert await demand.init(film.id, SMALL) == init == await workshop.catalog.init_of(film.id, SMALL)
+
+
+async def test_waiting_for_an_init_segment_is_bounded_and_it_is_made_all_the_same(
+    workshop: Workshop, film: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded, go = inits_module._encoded, asyncio.Event()
+
+    async def slow(rendition: OutlineRendition) -> InitTrack:
+        await go.wait()
+        return await encoded(rendition)
+
+    monkeypatch.setattr(inits_module, "_encoded", slow)
+    async with workshop.going() as going:
+        demand = workshop.demand(going)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "WAIT_SECONDS", 0.05)
+            with pytest.raises(NotReady):
+                await demand.init(film.id, SMALL)
+        go.set()
+        monkeypatch.setattr(inits_module, "_encoded", None)
+        assert await demand.init(film.id, SMALL)
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, number: int, times: int = MAX_ATTEMPTS) -> list[int]:

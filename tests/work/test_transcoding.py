@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from media_service.errors import ConverterKilled, NotReady, StorageFull
+from media_service.errors import ConverterKilled, NotReady, StorageFull, TranscodeFailed
 from media_service.mp4.fragments import read_fragment
+from media_service.mp4.init_segment import InitTrack
 from media_service.store.records import Asset, Rendition
 from media_service.timeline.outline import OutlineRendition
+from media_service.work import inits as inits_module
 from media_service.work import runner as runner_module
 from media_service.work.least import least_frames
 from media_service.work.runs import FEW, MAX_ATTEMPTS, Run
@@ -172,6 +174,7 @@ async def test_a_poison_segment_is_left_out_and_the_rest_plays(
     rows = await workshop.catalog.renditions(asset.id)
     states = {row.name: (row.state, row.segments - row.made_segments) for row in rows}
     assert states == {"360p": ("failed", 1), "240p": ("failed", 1), "audio": ("ready", 0)}
+    assert await workshop.catalog.rendition_layout(asset.id, "audio")
     failures = await workshop.catalog.failures(asset.id)
     assert {key: one.attempts for key, one in failures.items()} == {
         (name, 4): MAX_ATTEMPTS for name in ("360p", "240p")
@@ -223,6 +226,71 @@ async def test_what_the_original_has_itself_plays_though_nothing_can_be_made(
     rows = {row.name: row.state for row in await workshop.catalog.renditions(asset.id)}
     assert rows["source"] == "ready"
     assert rows["240p"] == "failed"
+
+
+def without_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """From now on no encoder can be opened for the init segments of these renditions."""
+    encoded = inits_module._encoded
+
+    async def opened(one: OutlineRendition) -> InitTrack:
+        if one.name in names:
+            raise TranscodeFailed("Error while opening encoder.")
+        return await encoded(one)
+
+    monkeypatch.setattr(inits_module, "_encoded", opened)
+
+
+async def test_a_rendition_without_an_encoder_is_left_out_and_all_else_is_there_to_its_classic_files(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_encoders(monkeypatch, "360p")
+    source = films.film(Film(seconds=10, size=(640, 360), fps=10, container="ts"))
+    asset = await workshop.transcode(await workshop.indexed(source))
+    assert (asset.state, asset.error_code) == ("playable", "segment_failed")
+    assert asset.error_detail == "Could not be converted: 360p."
+    rows = await workshop.catalog.renditions(asset.id)
+    assert [(row.name, row.state) for row in rows] == [
+        ("360p", "failed"),
+        ("240p", "ready"),
+        ("audio", "ready"),
+    ]
+    for name in ("240p", "audio"):
+        assert await workshop.catalog.rendition_layout(asset.id, name)
+
+
+async def test_without_encoders_a_film_fails_unless_the_original_plays_itself(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_encoders(monkeypatch, "360p", "240p")
+    for container, state, code in (
+        ("ts", "failed", "transcode_failed"),
+        ("mp4", "playable", "segment_failed"),
+    ):
+        source = films.film(Film(seconds=6, size=(640, 360), fps=10, container=container))
+        asset = await workshop.transcode(await workshop.indexed(source))
+        assert (asset.state, asset.error_code) == (state, code)
+    assert asset.error_detail == "Could not be converted: 240p."
+
+
+async def test_a_film_that_is_given_up_keeps_what_plays_and_may_become_whole_later(
+    workshop: Workshop, films: Films
+) -> None:
+    asset = await workshop.indexed(films.film(LONG))
+    async with workshop.going() as going:
+        await going.batch(Run(asset.id, ("360p", "240p"), 0, 2))
+        blobs = await workshop.catalog.segment_blobs(asset.id)
+        await workshop.transcoder(going).give_up(asset.id, ConverterKilled("Three times."))
+    asset = await workshop.catalog.asset(asset.id)
+    assert (asset.state, asset.error_code, asset.error_detail) == (
+        "playable",
+        "converter_killed",
+        "Three times.",
+    )
+    assert {row.state for row in await workshop.catalog.renditions(asset.id)} == {"failed"}
+    assert set(await workshop.blobs.keys(f"{asset.id}/segments")) == blobs != set()
+    asset = await workshop.transcode(asset)
+    assert (asset.state, asset.error_code, asset.error_detail) == ("ready", None, None)
+    assert blobs <= await workshop.catalog.segment_blobs(asset.id)
 
 
 async def test_an_original_that_was_cut_makes_a_film_as_far_as_it_goes(
