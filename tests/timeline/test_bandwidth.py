@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -34,6 +35,16 @@ def test_of_a_very_short_film_the_peak_is_the_average() -> None:
 
 def test_a_segment_has_its_head_too() -> None:
     assert segment_bits(1000, 10) >= 8 * (1000 + 108 + 10 * 16)
+
+
+def test_one_long_segment_among_very_many_costs_no_time() -> None:
+    """A frame that is shown for 30,000 s makes every run of the others long enough to count with thousands of others."""
+    durations = [4000] * 14_000 + [30_000_000]
+    bits = [10_000 + number * 7919 % 5000 for number in range(14_000)] + [1]
+    begun = time.process_time()
+    found = peak(bits, durations, 1000)
+    assert time.process_time() - begun < 2, "counting all of them takes a quarter of a minute"
+    assert 12_500 / 4 <= found < 12_600 / 4
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**8), st.integers(1, 20_000)), min_size=1, max_size=25))
