@@ -30,7 +30,7 @@ from tests.support.workshop import Workshop, encoders
 from tests.work.conftest import Started
 
 MADE = Film(seconds=6, fps=10, container="ts")  # of which everything has to be encoded
-LONG = Film(seconds=40, size=(640, 360), container="ts")
+LONG = Film(seconds=40, size=(480, 360), fps=15, container="ts")
 
 
 async def settled(workshop: Workshop, asset_id: str, *states: str) -> Asset:
