@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from media_service.ffmpeg.recipes import FRAGMENTED
+from media_service.ffmpeg.encoders import FRAGMENTED
 from media_service.timeline.ladder import AudioRendition, VideoRendition
 from media_service.timeline.outline import OutlineRendition
 from tests.support.media import ffmpeg
