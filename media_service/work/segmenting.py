@@ -151,8 +151,12 @@ class Segmenter:
         times, samples, payload = self._times, self._samples, b"".join(self._payload)
         self._times, self._samples, self._payload = [], [], []
         self._check(number, times, samples)
-        # The film's first frame may come after the film has begun; no other segment's may.
-        base = times[0] = max(times[0], begin, 0) if number == 0 else begin
+        # hls.js takes the first decode time for the playlist's. The film's first frame may come after the film has begun: it
+        # is decoded with it, and shown when it is to be. No other segment's may; it is shown early, to leave no hole.
+        base = max(begin, 0)
+        if number == 0 and times[0] > base:
+            samples[0] = samples[0]._replace(composition_offset=times[0] - base)
+        times[0] = base
         durations = (after - before for before, after in pairwise((*times, max(end, times[-1] + 1))))
         fitted = tuple(
             sample._replace(duration=duration) for sample, duration in zip(samples, durations, strict=True)

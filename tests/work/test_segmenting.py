@@ -140,7 +140,9 @@ def test_sound_is_cut_within_fragments(sound: bytes) -> None:
 def test_a_film_whose_picture_begins_late_begins_late(tmp_path: Path) -> None:
     late = streams.picture(tmp_path / "late.mp4", "-vf", "setpts=PTS+12", "-force_key_frames", "2")
     made = cut(segmenter(streams.picture_rendition(0, 2 * SECOND, 4 * SECOND + 12 * FRAME)), [late])
-    assert [one.base_time for one in made] == [12 * FRAME, 2 * SECOND]
+    assert [one.base_time for one in made] == [0, 2 * SECOND]
+    assert [one.samples[0].composition_offset for one in made] == [12 * FRAME, 0]
+    assert made[0].samples[0].duration == 13 * FRAME
 
 
 def test_times_that_two_clocks_round_otherwise_are_the_boundaries(picture: bytes) -> None:
