@@ -55,9 +55,9 @@ def master(outline: Outline, measured: Measured, iframes: Collection[str]) -> st
 def media_playlist(outline: Outline, rendition: OutlineRendition) -> str:
     """The playlist of a rendition (RFC 8216 s4.3.3): all its segments, whether they are made yet or not."""
     lines = [*_head(outline, rendition), f'#EXT-X-MAP:URI="init.mp4?v={outline.version}"']
-    for number, ticks in enumerate(rendition.durations):
+    for number, seconds in enumerate(_durations(outline, rendition)):
         lines += [
-            f"#EXTINF:{exact_seconds(ticks, rendition.timescale)},",
+            f"#EXTINF:{seconds},",
             f"{number}.m4s?v={outline.version}",
         ]
     return _text([*lines, "#EXT-X-ENDLIST"])
@@ -70,9 +70,9 @@ def iframe_playlist(outline: Outline, rendition: OutlineRendition, sizes: Sequen
         "#EXT-X-I-FRAMES-ONLY",
         f'#EXT-X-MAP:URI="init.mp4?v={outline.version}"',
     ]
-    for number, (ticks, size) in enumerate(zip(rendition.durations, sizes, strict=True)):
+    for number, (seconds, size) in enumerate(zip(_durations(outline, rendition), sizes, strict=True)):
         lines += [
-            f"#EXTINF:{exact_seconds(ticks, rendition.timescale)},",
+            f"#EXTINF:{seconds},",
             f"#EXT-X-BYTERANGE:{size}@0",
             f"{number}.m4s?v={outline.version}",
         ]
@@ -97,6 +97,16 @@ def subtitle_playlist(outline: Outline, subtitle: SubtitleTrack) -> str:
             "#EXT-X-ENDLIST",
         ]
     )
+
+
+def _durations(outline: Outline, rendition: OutlineRendition) -> list[str]:
+    """What EXTINF says of each segment. Of all pictures the same, exactly: of the first one, which is the source if it is there.
+
+    Rounded to the clock of each, two playlists would end some microseconds apart, and Shaka, having changed from the longer
+    to the shorter one, waits for the rest of the film for ever.
+    """
+    clock = outline.videos[0] if rendition.kind == "video" else rendition
+    return [exact_seconds(ticks, clock.timescale) for ticks in clock.durations]
 
 
 def _head(outline: Outline, rendition: OutlineRendition) -> list[str]:
