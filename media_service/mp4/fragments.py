@@ -30,6 +30,8 @@ MAX_FRAGMENT_SAMPLES = (
     200_000  # a trun may claim 2^32 samples in twenty bytes; two seconds of raw sound are 96,000
 )
 
+PACKED_BYTES = 13  # of a sample in what `pack_samples` makes
+
 _NOT_SYNC = 0x10000  # sample_is_non_sync_sample (s8.8.3.1)
 _SYNC_FLAGS = 0x2000000  # depends on no other sample, is a sync sample
 _OTHER_FLAGS = 0x1010000  # depends on others, is none
@@ -45,7 +47,7 @@ class Sample(NamedTuple):
 
 
 def pack_samples(samples: Sequence[Sample]) -> bytes:
-    """The samples as 13 bytes each, to be kept beside a stored fragment; read back by `unpack_samples`."""
+    """The samples as PACKED_BYTES each, to be kept beside a stored fragment; read back by `unpack_samples`."""
     durations, sizes, syncs, offsets = zip(*samples, strict=True) if samples else ((), (), (), ())
     columns = (array("I", durations), array("I", sizes), array("i", offsets), array("B", syncs))
     return b"".join(map(packed, columns))
@@ -53,7 +55,7 @@ def pack_samples(samples: Sequence[Sample]) -> bytes:
 
 def unpack_samples(data: bytes) -> tuple[Sample, ...]:
     """The inverse of `pack_samples`. Raises BrokenMedia for bytes that it never wrote."""
-    count, rest = divmod(len(data), 13)
+    count, rest = divmod(len(data), PACKED_BYTES)
     if rest:
         raise BrokenMedia(f"{len(data)} bytes are no list of samples")
     box = Box("samples", 0, 0, len(data))

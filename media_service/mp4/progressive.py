@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby, pairwise, repeat
+from itertools import accumulate, compress, count, groupby, repeat, zip_longest
 from operator import add
 
 from media_service.errors import BrokenMedia
@@ -111,17 +111,16 @@ class _Columns:
     @classmethod
     def of(cls, track: ProgressiveTrack, timescale: int) -> _Columns:
         segments = [segment for segment in track.segments if segment.samples]
-        durations = array("I", _durations(segments))
-        samples = [sample for segment in segments for sample in segment.samples]
-        offsets = [sample.composition_offset for sample in samples]
+        samples = _Samples.of(segments)
+        durations, offsets = samples.durations, samples.offsets
         lift = max(0, -min(offsets))
-        offsets = [offset + lift for offset in offsets]
-        decoded = accumulate(durations, initial=0)
-        shown = list(map(add, decoded, offsets))
-        first = min(shown)
+        if lift:
+            offsets = array("q", map(add, offsets, repeat(lift)))
+        first = min(map(add, accumulate(durations, initial=0), offsets))
+        latest = max(map(add, accumulate(durations, initial=0), offsets))
         # The film is as long as its samples last together. With variable rates a frame's own duration is the time to the
         # next one *decoded*, so adding it to when the frame is *shown* would overshoot by seconds.
-        last = max(first + sum(durations), max(shown) + 1)
+        last = max(first + sum(durations), latest + 1)
         begins = (
             segments[0].base_time + first - lift
         )  # when the track is first seen or heard, in absolute ticks
@@ -139,7 +138,7 @@ class _Columns:
             total,
             () if plain else edits,
             delay + length,
-            _tables(track.init, segments, samples, durations, offsets),
+            b"".join((track.init.stsd, *_tables(samples, offsets), _chunks(segments))),
         )
 
     def trak(self, number: int, chunk_table: bytes) -> bytes:
@@ -182,41 +181,53 @@ def _moov(
     return build_box("moov", mvhd, *traks)
 
 
-def _durations(segments: Sequence[ProgressiveSegment]) -> Iterable[int]:
-    """The duration of every sample, so that each segment begins at its own time."""
-    for segment, following in pairwise(segments):
-        durations = [sample.duration for sample in segment.samples]
-        durations[-1] += following.base_time - segment.base_time - sum(durations)
-        if not 0 <= durations[-1] <= LARGEST_SHORT:
-            raise BrokenMedia(
-                f"the fragments at {segment.base_time} and {following.base_time} do not fit together"
-            )
-        yield from durations
-    yield from (sample.duration for sample in segments[-1].samples)
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """All samples of a track in columns, read in one sweep; durations so that each segment begins at its own time."""
+
+    durations: array[int]
+    sizes: array[int]
+    sync: array[int]  # the numbers of those that are, from one
+    offsets: array[int]
+
+    @classmethod
+    def of(cls, segments: Sequence[ProgressiveSegment]) -> _Samples:
+        made = cls(array("I"), array("I"), array("I"), array("q"))
+        for segment, following in zip_longest(segments, segments[1:]):
+            durations, sizes, sync, offsets = zip(*segment.samples, strict=True)
+            last = durations[-1]
+            if following is not None:
+                last += following.base_time - segment.base_time - sum(durations)
+                if not 0 <= last <= LARGEST_SHORT:
+                    raise BrokenMedia(
+                        f"the fragments at {segment.base_time} and {following.base_time} do not fit together"
+                    )
+            made.sync.extend(compress(count(len(made.sizes) + 1), sync))
+            made.durations.extend((*durations[:-1], last))
+            made.sizes.extend(sizes)
+            made.offsets.extend(offsets)
+        return made
 
 
-def _tables(
-    track: InitTrack,
-    segments: Sequence[ProgressiveSegment],
-    samples: Sequence[Sample],
-    durations: Iterable[int],
-    offsets: Sequence[int],
-) -> bytes:
-    """stsd, stts, ctts, stss, stsz and stsc (s8.5-8.7): the sample table without the chunk offsets."""
-    sizes = packed(array("I", [sample.size for sample in samples]))
-    tables = [track.stsd, _table("stts", 2, _runs(durations))]
+def _tables(samples: _Samples, offsets: Sequence[int]) -> Iterator[bytes]:
+    """stts, ctts, stss and stsz (s8.6-8.7): of the sample table what tells samples from each other."""
+    yield _table("stts", 2, _runs(samples.durations))
     if any(offsets):
-        tables.append(_table("ctts", 2, _runs(offsets)))
-    if not all(sample.sync for sample in samples):
-        tables.append(_table("stss", 1, [number for number, sample in enumerate(samples, 1) if sample.sync]))
-    tables.append(build_full_box("stsz", 0, 0, struct.pack(">II", 0, len(samples)), sizes))
+        yield _table("ctts", 2, _runs(offsets))
+    if len(samples.sync) < len(samples.sizes):
+        yield _table("stss", 1, samples.sync)
+    total = struct.pack(">II", 0, len(samples.sizes))
+    yield build_full_box("stsz", 0, 0, total, packed(samples.sizes))
+
+
+def _chunks(segments: Sequence[ProgressiveSegment]) -> bytes:
+    """stsc (s8.7.4)."""
     per_chunk: list[int] = []
     chunk = 1
-    for count, alike in groupby(len(segment.samples) for segment in segments):
-        per_chunk += (chunk, count, 1)
+    for number, alike in groupby(len(segment.samples) for segment in segments):
+        per_chunk += (chunk, number, 1)
         chunk += len(list(alike))
-    tables.append(_table("stsc", 3, per_chunk))
-    return b"".join(tables)
+    return _table("stsc", 3, per_chunk)
 
 
 def _runs(values: Iterable[int]) -> list[int]:

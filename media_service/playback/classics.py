@@ -7,6 +7,7 @@ when somebody asks: its header in memory, everything else spans of the original 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from media_service.errors import NotFound, NotReady
 from media_service.playback.caching import IMMUTABLE, digest
@@ -17,7 +18,7 @@ from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.timeline.outline import OutlineRendition
 from media_service.wire.layout import Layout, unpack
-from media_service.wire.representation import BlobExtent, Representation
+from media_service.wire.representation import Representation
 from media_service.work.classic import assembled
 
 EXTENSIONS = {"video": "mp4", "audio": "m4a"}
@@ -70,8 +71,8 @@ def _unpacked(packed: bytes, rendition: OutlineRendition) -> Representation:
     return Representation(unpack(packed), segment_type(rendition.kind), digest(packed), None, IMMUTABLE)
 
 
-def _whole(header: bytes, payloads: list[BlobExtent], rendition: OutlineRendition) -> Representation:
-    extents = Layout.of(payloads, head=header)
+def _whole(header: bytes, payloads: Layout, rendition: OutlineRendition) -> Representation:
+    extents = replace(payloads, head=header)
     # The header tells every sample's size and place, and stored segments have names made of their bytes.
     etag = digest(header + "\n".join(extents.blobs).encode())
     return Representation(extents, segment_type(rendition.kind), etag, None, IMMUTABLE)

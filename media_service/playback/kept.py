@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from media_service.wire.layout import Layout
 from media_service.wire.representation import MemoryExtent, Representation
 
 MAX_KEPT = 64
@@ -20,7 +21,7 @@ class KeptRepresentations:
 
     def __init__(self, most: int = MAX_KEPT) -> None:
         self._most = most
-        self._kept: OrderedDict[str, Representation] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Representation, int]] = OrderedDict()  # and its bytes
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -28,22 +29,28 @@ class KeptRepresentations:
 
     def get(self, key: str) -> Representation | None:
         """What was kept under `key`, if it still is."""
-        if (found := self._kept.get(key)) is not None:
-            self._kept.move_to_end(key)
-        return found
+        if (found := self._kept.get(key)) is None:
+            return None
+        self._kept.move_to_end(key)
+        return found[0]
 
     def keep(self, key: str, representation: Representation) -> Representation:
         """Keep it, in place of those that were not used for longest; the representation itself."""
-        if key not in self._kept and held_bytes(representation) <= MAX_KEPT_BYTES:
-            self._kept[key] = representation
-            self._bytes += held_bytes(representation)
+        if key not in self._kept and (held := held_bytes(representation)) <= MAX_KEPT_BYTES:
+            self._kept[key] = representation, held
+            self._bytes += held
             while len(self._kept) > self._most or self._bytes > MAX_KEPT_BYTES:
-                _, dropped = self._kept.popitem(last=False)
-                self._bytes -= held_bytes(dropped)
+                _, (_, dropped) = self._kept.popitem(last=False)
+                self._bytes -= dropped
         return representation
 
 
 def held_bytes(representation: Representation) -> int:
     """About how much memory it takes."""
-    made = sum(extent.size for extent in representation.extents if isinstance(extent, MemoryExtent))
-    return made + EXTENT_BYTES * len(representation.extents)
+    extents = representation.extents
+    if isinstance(
+        extents, Layout
+    ):  # has its head only in memory; half a million spans take a second to look at
+        return len(extents.head) + EXTENT_BYTES * len(extents)
+    made = sum(extent.size for extent in extents if isinstance(extent, MemoryExtent))
+    return made + EXTENT_BYTES * len(extents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from media_service.mp4.boxes import require, walk
 from media_service.mp4.fragments import Sample
 from media_service.mp4.init_segment import InitTrack
 from media_service.mp4.layout import top_level
+from media_service.mp4.packed_samples import PackedSamples
 from media_service.mp4.plain_entry import find_trak, turn
 from media_service.mp4.progressive import (
     ProgressiveLayout,
@@ -212,6 +214,22 @@ def test_every_frame_keeps_its_absolute_time(parts: list[list[Sample]], base: in
     assert track.samples.sizes.tolist() == [sample.size for part in parts for sample in part]
     assert list(map(bool, track.samples.sync)) == [sample.sync for part in parts for sample in part]
     assert build_header([ProgressiveTrack(VIDEO, segments)]) == layout
+    packed = [ProgressiveSegment(one.base_time, PackedSamples.of(one.samples)) for one in segments]
+    assert build_header([ProgressiveTrack(VIDEO, packed)]) == layout
+
+
+def test_a_long_film_is_put_together_in_little_memory() -> None:
+    """Twelve hours have three million samples: as objects, all at once, they would take more than a gigabyte."""
+    group = PackedSamples.of([FRAME._replace(size=1000 + number, sync=not number) for number in range(100)])
+    segments = [ProgressiveSegment(number * 100 * FRAME.duration, group) for number in range(500)]
+    tracemalloc.start()
+    try:
+        layout = build_header([ProgressiveTrack(VIDEO, segments)])
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(layout.order) == 500
+    assert most < 60 * 50_000
 
 
 def test_a_film_made_here_needs_no_rewriting(encoded: dict[str, Path]) -> None:
