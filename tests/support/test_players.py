@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser
 
 from tests.support.browser import browser, chromium_path
 from tests.support.clock_film import FPS, make_clock_film
+from tests.support.file_server import serving
 from tests.support.media import ffmpeg
 from tests.support.players import Kind, playing
 
@@ -22,18 +18,6 @@ __all__ = ["browser", "chromium_path"]
 
 UI = Path(__file__).resolve().parents[2] / "media_service" / "ui"
 SECONDS = 40
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {"": "text/plain", ".mjs": "text/javascript"}
-
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        """A player that seeks on hangs up."""
-        with suppress(BrokenPipeError, ConnectionResetError):
-            super().copyfile(source, outputfile)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +52,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     stream = '#EXT-X-STREAM-INF:BANDWIDTH=400000,RESOLUTION=640x360,CODECS="avc1.42c01e,mp4a.40.2"'
     (hls.parent / "master.m3u8").write_text(f"#EXTM3U\n{stream}\nsource/index.m3u8\n")
     ffmpeg(*copied, "-f", "dash", "-seg_duration", "4", dash / "manifest.mpd")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(root) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
