@@ -22,6 +22,8 @@ Kind = Literal["video", "audio"]
 VideoRange = Literal["SDR", "PQ", "HLG"]
 
 SOURCE = "source"  # the name of the original's own picture, cut out of it
+# Grows whenever `packaging` makes other bytes of the same outline: outlines are kept, what is packaged is not.
+PACKAGING = 1
 
 
 class Packaged(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,8 +135,8 @@ class Outline(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def version(self) -> str:
-        """Names this very outline: what is cut or made another way has another."""
-        return hashlib.sha256(encode(self)).hexdigest()[:12]
+        """Names this very outline and the way in which it is packaged: what is cut or made another way has another."""
+        return _named(msgspec.msgpack.encode(self))
 
 
 def encode(outline: Outline) -> bytes:
@@ -144,4 +146,12 @@ def encode(outline: Outline) -> bytes:
 
 def decode(data: bytes) -> Outline:
     """What `encode` was given. Raises msgspec.DecodeError or zlib.error for anything else."""
-    return msgspec.msgpack.decode(zlib.decompress(data), type=Outline)
+    stored = zlib.decompress(data)
+    outline = msgspec.msgpack.decode(stored, type=Outline)
+    # What it is called does not change when a later version of the service knows more fields.
+    outline.__dict__["version"] = _named(stored)
+    return outline
+
+
+def _named(stored: bytes) -> str:
+    return hashlib.sha256(stored + b"%d" % PACKAGING).hexdigest()[:12]

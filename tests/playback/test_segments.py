@@ -11,6 +11,7 @@ import pytest
 from media_service.errors import NotFound, NotReady
 from media_service.playback.caching import IMMUTABLE, NO_STORE
 from media_service.store.keys import original_key
+from media_service.timeline import outline as outline_module
 from media_service.timeline.outline import Outline
 from media_service.wire.delivery import plan
 from media_service.wire.representation import BlobExtent, MemoryExtent
@@ -105,6 +106,19 @@ async def test_what_is_named_by_its_version_may_be_kept_and_the_rest_not(stage: 
         for version, headers in ((outline.version, IMMUTABLE), ("another", NO_STORE), (None, NO_STORE)):
             assert (await stage.segments.segment(asset, name, 0, version)).headers == headers
             assert (await stage.segments.init(asset, name, version)).headers == headers
+
+
+async def test_what_is_packaged_another_way_is_called_otherwise(
+    stage: Stage, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset, outline = await film(stage, films)
+    before = await stage.segments.segment(asset, "source", 0, outline.version)
+    monkeypatch.setattr(outline_module, "PACKAGING", outline_module.PACKAGING + 1)
+    renewed = Stage(stage.workshop)
+    after = await renewed.segments.segment(asset, "source", 0, outline.version)
+    assert after.extents == before.extents
+    assert after.etag != before.etag
+    assert (before.headers, after.headers) == (IMMUTABLE, NO_STORE)
 
 
 async def test_an_encoded_segment_is_made_for_whoever_asks_and_once(stage: Stage, films: Films) -> None:
