@@ -19,7 +19,10 @@ COMMIT_SECONDS = 0.5  # between commits that nobody waits for; what a crash may 
 
 
 class Commits:
-    """The segments of one run. `committed` is told the rendition and the numbers that are in the catalog from now on."""
+    """The segments of one run. `committed` is told the rendition and the numbers that are in the catalog from now on.
+
+    With the first of them earlier attempts at the film that came to no end are forgotten: it gets on.
+    """
 
     def __init__(
         self, catalog: Catalog, blobs: BlobStore, committed: Callable[[str, Collection[int]], None]
@@ -31,6 +34,7 @@ class Commits:
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
+        self._got_on = False
 
     def add(self, segment: Segment, *, urgent: bool) -> None:
         """A segment whose blob is sealed."""
@@ -74,6 +78,9 @@ class Commits:
             raise
         await self._drop([one for one in segments if one.number not in fresh])
         self._committed(name, [one.number for one in segments])
+        if fresh and not self._got_on:
+            self._got_on = True
+            await self._catalog.end_attempt(segments[0].asset_id)
 
     async def _drop(self, segments: Collection[Segment]) -> None:
         for one in segments:

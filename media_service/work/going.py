@@ -23,9 +23,10 @@ from media_service.errors import (
     SegmentFailed,
     StorageFull,
 )
+from media_service.work.blame import Kills, RunBroke
 from media_service.work.events import Events
 from media_service.work.requests import Key, Request, Requests
-from media_service.work.runner import Means, RunBroke, Runner
+from media_service.work.runner import Means, Runner
 from media_service.work.runs import MAX_ATTEMPTS, Run, run_from, shortened
 
 # ffmpegs that somebody waits for: a picture and its sound. Part of the sum in docs/settings.md.
@@ -41,11 +42,12 @@ class Going:
     """All runs of this process; an async context manager that ends them on exit.
 
     `requests` are what somebody waits for: whoever changes them calls `schedule`. `advanced(asset_id)` is called whenever a
-    run for requests has ended.
+    run for requests has ended, `got_on(asset_id)` whenever more of a film is made, or known not to be makeable.
     """
 
     def __init__(self, means: Means, events: Events, *, at_once: int = AT_ONCE) -> None:
         self.advanced: Callable[[str], None] = lambda _: None
+        self.got_on: Callable[[str], None] = lambda _: None
         self.requests = Requests()
         self._means = means
         self._events = events
@@ -53,6 +55,7 @@ class Going:
         self._jobs: dict[asyncio.Task[None], Runner] = {}  # for requests
         self._ending: set[asyncio.Task[None]] = set()
         self._batches: set[Runner] = set()
+        self._kills = Kills()
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._later: asyncio.TimerHandle | None = None
@@ -89,6 +92,10 @@ class Going:
         except RunBroke as broke:
             await self._charge(run.asset_id, broke)
             return broke.error
+        except ConverterKilled as error:
+            if not await self._charge_killed(runner, error):
+                raise
+            return error
         finally:
             self._batches.discard(runner)
             self._release(runner)
@@ -96,6 +103,7 @@ class Going:
 
     async def forget(self, asset_id: str) -> None:
         """End all that is made of an asset; whoever waits for it hears that it is gone."""
+        self._kills.forget(asset_id)
         for request in self.requests.pending():
             if request.key.asset_id == asset_id:
                 request.refuse(NotFound("This film has been deleted."))
@@ -148,10 +156,16 @@ class Going:
             await runner.make()
         except RunBroke as broke:
             await self._charge(asset_id, broke)
-        except (StorageFull, ConverterKilled, CatalogUnavailable, NotFound) as error:
-            log.warning("a run for a request ended: %s", error)
-            for request in self.requests.relying_on(runner):
-                request.refuse(error)
+        except ConverterKilled as error:
+            if not await self._charge_killed(runner, error):
+                self._refuse(runner, error)
+        except (StorageFull, CatalogUnavailable, NotFound) as error:
+            self._refuse(runner, error)
+
+    def _refuse(self, runner: Runner, error: MediaServiceError) -> None:
+        log.warning("a run for a request ended: %s", error)
+        for request in self.requests.relying_on(runner):
+            request.refuse(error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         runner = self._jobs.pop(task)
@@ -207,6 +221,7 @@ class Going:
     def _runner(self, run: Run) -> Runner:
         def committed(name: str, numbers: Collection[int]) -> None:
             self.requests.came(run.asset_id, name, numbers)
+            self.got_on(run.asset_id)
             self._events.publish("asset", run.asset_id)
 
         return Runner(
@@ -219,12 +234,23 @@ class Going:
     async def _charge(self, asset_id: str, broke: RunBroke) -> None:
         """Count the attempt; whoever waits for what has failed too often hears so. Raises NotFound, CatalogUnavailable."""
         log.warning("%s: %s", asset_id, broke)
-        failures = await self._means.catalog.count_failure(asset_id, broke.names, broke.number, broke.error)
-        for request in self.requests.pending():
-            if request.key in {Key(asset_id, name, broke.number) for name in broke.names}:
-                request.failures = failures
-                if failures >= MAX_ATTEMPTS:
-                    request.refuse(SegmentFailed(broke.error.detail))
+        for number in sorted(set(broke.segments.values())):
+            names = [name for name, at in broke.segments.items() if at == number]
+            failures = await self._means.catalog.count_failure(asset_id, names, number, broke.error)
+            for request in self.requests.pending():
+                if request.key in {Key(asset_id, name, number) for name in names}:
+                    request.failures = failures
+                    if failures >= MAX_ATTEMPTS:
+                        request.refuse(SegmentFailed(broke.error.detail))
+
+    async def _charge_killed(self, runner: Runner, error: ConverterKilled) -> bool:
+        """Whether it was a failed attempt, and no accident; then it is counted. Raises NotFound, CatalogUnavailable."""
+        broke = runner.broken_by(error)
+        if broke is None or not self._kills.suspect(runner.run, broke.segments):
+            return False
+        await self._charge(runner.run.asset_id, broke)
+        self.got_on(runner.run.asset_id)
+        return True
 
     @staticmethod
     async def _end(tasks: list[asyncio.Task[None]]) -> None:

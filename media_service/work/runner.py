@@ -6,11 +6,9 @@ A run may end at any moment, in whatever way: the segments that are committed by
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 
 import msgspec
 
@@ -26,6 +24,8 @@ from media_service.timeline.cutting import audio_cut, video_cut
 from media_service.timeline.facts import Facts
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.stored_index import StoredTrack
+from media_service.work.allowance import allowance
+from media_service.work.blame import RunBroke, blamed
 from media_service.work.commits import Commits
 from media_service.work.indexes import Indexes
 from media_service.work.least import least_frames, least_packets
@@ -50,16 +50,6 @@ class Means:
     threads: int
 
 
-class RunBroke(Exception):
-    """A run could not make segment `number` of the renditions `names`, because of `error`."""
-
-    def __init__(self, number: int, names: Collection[str], error: MediaServiceError) -> None:
-        super().__init__(f"segment {number} of {', '.join(names)}: {error}")
-        self.number = number
-        self.names = tuple(names)
-        self.error = error
-
-
 class Runner:
     """Makes `run`. `wanted(name, number)`: whether somebody waits for that segment; `committed(name, numbers)` is told
     what is in the catalog from now on. `needed_until` (loop time) is for those who decide which runs go on.
@@ -79,6 +69,7 @@ class Runner:
         self._wanted = wanted
         self._commits = Commits(means.catalog, means.blobs, committed)
         self._recorders: Mapping[str, Recorder] = {}
+        self._raised: list[str] = []  # the renditions whose streams were found to be wrong
         self._process: Process | None = None
         self._clock = asyncio.get_running_loop().time
         self._started = self._clock()
@@ -93,7 +84,7 @@ class Runner:
         try:
             await self._make()
         except (TranscodeFailed, MediaRejected) as error:
-            if (broke := self._broke(error)) is not None:
+            if (broke := self.broken_by(error)) is not None:
                 raise broke from error
         finally:
             await self._commits.flush()
@@ -132,6 +123,12 @@ class Runner:
         )
         return max(0.0, end - reached) / speed
 
+    def broken_by(self, error: MediaServiceError) -> RunBroke | None:
+        """The error with what is to blame for it; None when all segments are there in spite of it."""
+        came = {name: one.segmenter.number for name, one in self._recorders.items()}
+        segments = blamed(self.run, came, self._raised)
+        return RunBroke(segments, error) if segments else None
+
     async def _make(self) -> None:
         means, run = self._means, self.run
         asset = await means.catalog.asset(run.asset_id)
@@ -152,8 +149,7 @@ class Runner:
                     if self._paused_at is not None:
                         self._process.pause()
                     await self._record(pipes)
-        for recorder in self._recorders.values():
-            await recorder.finish()
+        await self._finish()
 
     def _recorder(self, rendition: OutlineRendition, facts: Facts, track: StoredTrack) -> Recorder:
         interlaced = facts.video is not None and facts.video.interlaced
@@ -181,10 +177,29 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 committing = group.create_task(self._commits.go_on())
                 pairs = zip(self._recorders.values(), pipes, strict=True)
-                await asyncio.wait([group.create_task(recorder.record(pipe)) for recorder, pipe in pairs])
+                recording = (self._watched(one.name, one.record(pipe)) for one, pipe in pairs)
+                await asyncio.wait([group.create_task(one) for one in recording])
                 committing.cancel()
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+    async def _finish(self) -> None:
+        """Store what waited for the end, of each rendition, whatever becomes of the others. Raises the first error."""
+        errors: list[MediaServiceError] = []
+        for one in self._recorders.values():
+            try:
+                await self._watched(one.name, one.finish())
+            except (TranscodeFailed, MediaRejected) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    async def _watched(self, name: str, recording: Coroutine[None, None, None]) -> None:
+        try:
+            await recording
+        except (TranscodeFailed, MediaRejected):
+            self._raised.append(name)
+            raise
 
     async def _recipe(
         self,
@@ -200,7 +215,7 @@ class Runner:
         if rendition.audio is not None:
             known = await means.indexes.stamps(run.asset_id, facts.sound(track.stream))
             sound = audio_cut(facts, track, rendition, run.first, run.stop, known=known, attempt=run.attempt)
-            limits = _limits(means.limits, made, run, sound.seek)
+            limits = allowance(means.limits, rendition, run, sound.seek)
             return recipes.audio_run(
                 facts,
                 source_fd=source_fd,
@@ -211,7 +226,7 @@ class Runner:
                 limits=limits,
             ), limits
         picture = video_cut(facts, track, rendition, run.first, run.stop, attempt=run.attempt)
-        limits = _limits(means.limits, made, run, picture.seek)
+        limits = allowance(means.limits, rendition, run, picture.seek)
         return recipes.video_run(
             facts,
             source_fd=source_fd,
@@ -221,31 +236,3 @@ class Runner:
             limits=limits,
             threads=means.threads,
         ), limits
-
-    def _broke(self, error: TranscodeFailed | MediaRejected) -> RunBroke | None:
-        """Which segment is to blame; None when all of them are there in spite of the error."""
-        numbers = {name: one.segmenter.number for name, one in self._recorders.items()}
-        number = min(numbers.values(), default=self.run.first)
-        if number >= self.run.stop:
-            return None
-        return RunBroke(
-            number, [name for name, at in numbers.items() if at == number] or self.run.names, error
-        )
-
-
-def _limits(
-    limits: Limits, made: list[tuple[OutlineRendition, int]], run: Run, seek: Fraction | None
-) -> Limits:
-    """Limits for so much of a film, all that is only decoded included: far above what an honest one takes."""
-    rendition = made[0][0]
-    first, stop = float(rendition.seconds(run.first)), float(rendition.seconds(run.stop))
-    begin = 0.0 if seek is None else float(seek)
-    wall = 600.0 + 30.0 * (stop - begin) * len(made)
-    return msgspec.structs.replace(
-        limits,
-        wall_seconds=wall,
-        cpu_seconds=wall * (os.cpu_count() or 1),
-        # Nothing comes out before the first segment is reached.
-        stall_seconds=limits.stall_seconds + 2 * max(0.0, first - begin),
-        output_bytes=(1 << 30) + round(stop - first) * len(made) * (8 << 20),
-    )

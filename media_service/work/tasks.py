@@ -68,11 +68,13 @@ class Tasks:
         self._extras = extras
         self._transcoder = transcoder
         self._going = going
+        going.got_on = self._got_on
         self._transcoding = EmbeddedQueue("transcoding", self._transcode, workers=transcode_workers)
         if not transcoder.ahead:
             going.advanced = self._transcoding.add  # it may have been the last that was lacking
         self._indexing = EmbeddedQueue("indexing", self._index, workers=INDEXERS)
-        self._kills: Counter[str] = Counter()  # how often something outside ended the work for an asset
+        # How often something outside ended the work for an asset since it last got on.
+        self._kills: Counter[str] = Counter()
         self._waits: dict[str, float] = {}  # what had no room, and how long it waits for some (s)
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -149,6 +151,10 @@ class Tasks:
     def _rested(self, asset_id: str) -> None:
         """Nothing is held against the asset any more."""
         self._waits.pop(asset_id, None)
+        self._got_on(asset_id)
+
+    def _got_on(self, asset_id: str) -> None:
+        """More of the asset is made than before: it is not what gets everything killed."""
         self._kills.pop(asset_id, None)
 
     async def _index(self, asset_id: str) -> None:

@@ -161,3 +161,16 @@ async def test_a_commit_that_has_begun_is_not_broken_off(
             await flush
     assert told.all == [("36p", [1])]
     assert await film.catalog.made("one") == {"36p": {1}}
+
+
+async def test_a_film_that_gets_on_has_made_no_attempt_in_vain(film: Workshop) -> None:
+    for _ in range(2):
+        await film.catalog.begin_attempt("one")
+    commits = Commits(film.catalog, film.blobs, Told())
+    await film.catalog.add_segments([await segment(film, 1)])
+    commits.add(await segment(film, 1, making="b"), urgent=False)
+    await commits.flush()
+    assert (await film.catalog.asset("one")).attempts == 2  # a twin is nothing new
+    commits.add(await segment(film, 2), urgent=False)
+    await commits.flush()
+    assert (await film.catalog.asset("one")).attempts == 0

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 
-from media_service.errors import MediaServiceError, NotFound, TranscodeIncomplete
+from media_service.errors import (
+    ConverterKilled,
+    MediaServiceError,
+    NotFound,
+    SegmentFailed,
+    TranscodeIncomplete,
+)
 from media_service.store.records import Asset
 from media_service.work import demand as demand_module
 from media_service.work import going as module
-from media_service.work.runs import Run
+from media_service.work.blame import KILLS
+from media_service.work.runner import Runner
+from media_service.work.runs import MAX_ATTEMPTS, Run
 from tests.support.films import Film, Films
 from tests.support.processes import children
 from tests.support.workshop import Workshop, encoders
@@ -112,6 +121,49 @@ async def test_what_a_broken_batch_had_made_stays(workshop: Workshop, film: Asse
     assert 3 <= len(made[SMALL]) <= 9
     failures = await workshop.catalog.failures(film.id)
     assert failures.keys() == {(name, len(made[name])) for name in BOTH}
+
+
+def killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on something outside ends every run before it has made anything."""
+
+    async def make(_: Runner) -> None:
+        raise ConverterKilled("Something outside ended it.")
+
+    monkeypatch.setattr(Runner, "make", make)
+
+
+async def test_a_batch_that_is_killed_at_the_same_place_again_and_again_has_a_poison_segment(
+    workshop: Workshop, film: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(monkeypatch)
+    got_on: list[str] = []
+    run = Run(film.id, BOTH, 2, 4)
+    async with workshop.going() as going:
+        going.got_on = got_on.append
+        for _ in range(KILLS - 1):
+            with pytest.raises(ConverterKilled):
+                await going.batch(run)
+        assert (await workshop.catalog.failures(film.id), got_on) == ({}, [])
+        assert isinstance(await going.batch(run), ConverterKilled)
+        assert isinstance(await going.batch(replace(run, attempt=1)), ConverterKilled)
+    failures = await workshop.catalog.failures(film.id)
+    assert {key: failure.attempts for key, failure in failures.items()} == {(SMALL, 2): 2, (TINY, 2): 2}
+    assert got_on == [film.id] * 2
+
+
+async def test_whoever_waits_for_a_segment_that_gets_every_encoder_killed_hears_so_in_the_end(
+    workshop: Workshop, film: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(monkeypatch)
+    async with workshop.going() as going:
+        demand = workshop.demand(going)
+        for _ in range(KILLS - 1):
+            with pytest.raises(ConverterKilled):
+                await demand.segment(film.id, SMALL, 5)
+        with pytest.raises(SegmentFailed, match="Something outside"):
+            await demand.segment(film.id, SMALL, 5)
+    failures = await workshop.catalog.failures(film.id)
+    assert {key: failure.attempts for key, failure in failures.items()} == {(SMALL, 5): MAX_ATTEMPTS}
 
 
 async def test_a_cancelled_batch_leaves_what_it_had_made_and_no_encoder(
