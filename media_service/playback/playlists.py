@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from media_service.errors import NotFound, NotReady
 from media_service.playback.caching import REVALIDATE, digest
@@ -35,7 +36,8 @@ class Playlists:
         self._blobs = blobs
         self._opener = opener
         self._kept = KeptRepresentations(MAX_KEPT_PLAYLISTS)
-        self._measuring = asyncio.Lock()
+        # One for each playlist that is asked for now: of three hours it takes a second, for which no other film waits.
+        self._measuring: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def master(self, asset_id: str) -> Representation:
         """The HLS multivariant playlist."""
@@ -79,7 +81,9 @@ class Playlists:
         if rendition.kind != "video":
             raise NotFound("Sound has no I-frames.")
         key = f"{_key(film)}/iframes/{name}"
-        async with self._measuring:
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        async with self._measuring.setdefault(key, asyncio.Lock()):
             if (kept := self._kept.get(key)) is not None:
                 return kept
             sizes = await self._iframe_sizes(film, rendition)

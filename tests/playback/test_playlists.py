@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 
 import pytest
 
 from media_service.errors import NotFound, NotReady
+from media_service.playback import playlists as module
 from media_service.playback.caching import REVALIDATE
+from media_service.timeline.outline import OutlineRendition
 from media_service.wire.representation import Representation
 from tests.playback.stage import Stage
 from tests.support.films import Film, Films
@@ -99,6 +103,33 @@ async def test_i_frames_of_an_encoded_rendition_are_there_when_all_of_it_is(stag
     await stage.demand.make_all(asset, "240p")
     assert "240p/iframes.m3u8" in await text(stage, await stage.playlists.master(asset))
     assert (await text(stage, await stage.playlists.iframes(asset, "240p"))).count("BYTERANGE") == 3
+
+
+async def test_nobody_waits_for_the_i_frames_of_another_film_and_each_is_measured_once(
+    stage: Stage, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = [(await stage.workshop.indexed(films.film(Film(seconds=end)))).id for end in (9, 5)]
+    begun, go_on, measured = threading.Event(), threading.Event(), []
+    real = module._packaged_sizes
+
+    def measure(index: bytes, rendition: OutlineRendition) -> list[int]:
+        measured.append(rendition.count)
+        if len(measured) == 1:
+            begun.set()
+            go_on.wait(30)
+        return real(index, rendition)
+
+    monkeypatch.setattr(module, "_packaged_sizes", measure)
+    waiting = [asyncio.create_task(stage.playlists.iframes(slow, "source")) for _ in range(3)]
+    try:
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(begun.wait, 20)
+            await stage.playlists.iframes(quick, "source")
+    finally:
+        go_on.set()
+    first, *others = await asyncio.gather(*waiting)
+    assert all(one is first for one in others)
+    assert len(measured) == 2
 
 
 async def test_sound_has_no_i_frames(stage: Stage, asset: str) -> None:
