@@ -101,12 +101,12 @@ class Tasks:
         for asset in await self._catalog.unfinished():
             if await self._blobs.keys(first_version_tree(asset.id)):
                 trees.append(first_version_tree(asset.id))
+            blobs += await self._unknown_segments(asset.id)
             if asset.attempts >= MAX_ATTEMPTS:
                 log.error("%s took the service down %d times: it is left alone", asset.id, asset.attempts)
                 await self._transcoder.give_up(asset.id, CRASHED)
             else:
                 log.info("taking up %s again (%s)", asset.id, asset.state)
-                blobs += await self._unknown_segments(asset.id)
                 self.submit(asset.id)
         # In the background: hundreds of gigabytes take a disk minutes, and nobody waits for them to go.
         self._sweeping = asyncio.create_task(self._sweep(trees, blobs), name="sweeping")

@@ -137,8 +137,7 @@ async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
     for asset, crashes in ((twice, 2), (thrice, 3)):
         for _ in range(crashes):
             await workshop.catalog.begin_attempt(asset.id)
-    async with workshop.going() as going:
-        await going.batch(Run(thrice.id, ("180p",), 0, 1))
+    await keep(workshop.blobs, segment_key(thrice.id, "180p", 0, "abc"), b"half")
     async with workshop.tasks() as tasks:
         await tasks.resume()
         await swept()
@@ -150,13 +149,40 @@ async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
     assert (await workshop.catalog.asset(twice.id)).attempts == 0
 
 
-async def test_an_attempt_is_counted_while_it_runs_and_forgiven_when_the_service_ends_it(
+async def test_a_film_that_took_the_service_down_plays_as_far_as_it_was_made(
     workshop: Workshop, films: Films
 ) -> None:
+    some, packaged = [
+        await workshop.indexed(films.film(film)) for film in (LONG, Film(seconds=6, size=(640, 360)))
+    ]
+    async with workshop.going() as going:
+        await going.batch(Run(some.id, ("360p",), 0, 1))
+    committed = await workshop.catalog.segment_blobs(some.id)
+    await keep(workshop.blobs, segment_key(some.id, "360p", 1, "abc"), b"half")
+    for asset in (some, packaged):
+        for _ in range(3):
+            await workshop.catalog.begin_attempt(asset.id)
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        await swept()
+        for film in (some, packaged):
+            asset = await workshop.catalog.asset(film.id)
+            assert (asset.state, asset.error_code) == ("playable", "transcode_crashed")
+        assert encoders() == []
+        assert set(await workshop.blobs.keys(f"{some.id}/segments")) == committed
+        # On demand the rest is made all the same, and who gets on is taken up again.
+        await workshop.demand(workshop.at_work).segment(some.id, "360p", 2)
+    assert (await workshop.catalog.asset(some.id)).attempts == 0
+
+
+async def test_an_attempt_is_counted_while_it_runs_and_forgiven_when_the_service_ends_it(
+    workshop: Workshop, films: Films, started: Started
+) -> None:
     asset = await workshop.indexed(films.film(LONG))
+    started.go.clear()
     async with workshop.tasks() as tasks:
         tasks.submit(asset.id)
-        await workshop.first_segments(asset)
+        await started.until(1)
         assert (await workshop.catalog.asset(asset.id)).attempts == 1
     assert (await workshop.catalog.asset(asset.id)).attempts == 0
 
@@ -325,7 +351,7 @@ async def test_a_mistake_of_ours_does_not_keep_a_film_waiting_for_ever(
     async def mistaken(*_: object) -> None:
         raise ZeroDivisionError
 
-    asset = await workshop.indexed(films.film(Film()))
+    asset = await workshop.indexed(films.film(MADE))
     monkeypatch.setattr(Extras, "make", mistaken)
     with caplog.at_level(logging.CRITICAL):
         async with workshop.tasks() as tasks:
@@ -371,9 +397,29 @@ async def test_a_film_whose_encoder_is_killed_each_time_fails_at_last(
         raise ConverterKilled("Something outside ended it.")
 
     monkeypatch.setattr(Transcoder, "transcode", killed)
-    asset = await workshop.indexed(films.film(Film()))
+    asset = await workshop.indexed(films.film(MADE))
     async with workshop.tasks() as tasks:
         tasks.submit(asset.id)
         asset = await settled(workshop, asset.id, "failed")
     assert (asset.error_code, asset.error_detail) == ("converter_killed", "Something outside ended it.")
     assert tries == [asset.id] * 3
+
+
+async def test_a_film_that_gets_on_may_be_killed_more_often(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    tries: list[str] = []
+
+    async def killed(_: Transcoder, asset_id: str) -> None:
+        tries.append(asset_id)
+        if len(tries) <= 5:
+            workshop.at_work.got_on(asset_id)
+        raise ConverterKilled("Something outside ended it.")
+
+    monkeypatch.setattr(Transcoder, "transcode", killed)
+    asset = await workshop.indexed(films.film(MADE))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        assert (await settled(workshop, asset.id, "failed")).error_code == "converter_killed"
+    assert len(tries) == 5 + 2
