@@ -93,11 +93,6 @@ def video_renditions(facts: Facts, *, packaged: bool) -> tuple[VideoRendition, .
     return tuple(rungs)
 
 
-def video_rendition(facts: Facts) -> VideoRendition | None:
-    """The largest rung; None without a picture."""
-    return next(iter(video_renditions(facts, packaged=False)), None)
-
-
 def frame_rate(facts: Facts) -> float | None:
     """Frames/s of the picture: what is declared if the packets confirm it, else what they tell; None where nobody knows."""
     video = facts.video
@@ -176,11 +171,6 @@ def audio_renditions(facts: Facts, *, packaged: Collection[int]) -> tuple[AudioR
         for rendition in _encodings(track, number)
         if not (track.index in packaged and rendition.name == audio_name(number, track.channels))
     )
-
-
-def audio_rendition(facts: Facts) -> AudioRendition | None:
-    """The main sound in stereo; None for silent films."""
-    return next(iter(audio_renditions(facts, packaged=())), None)
 
 
 def heard(facts: Facts) -> tuple[AudioFacts, ...]:

@@ -37,11 +37,6 @@ class PackagedSegment:
     base_time: int
     samples: tuple[Sample, ...]
 
-    @property
-    def size(self) -> int:
-        """In bytes, head included."""
-        return len(self.head) + sum(stop - start for start, stop in self.spans)
-
 
 def cut(track: StoredTrack, plan: Plan) -> tuple[int, ...]:
     """The numbers of the packets at which the segments of `plan` begin, in decoding order, and where the last one stops.

@@ -21,7 +21,7 @@ from fractions import Fraction
 from itertools import compress
 from operator import lt, sub
 
-from media_service.timeline.stored_index import StoredIndex, StoredTrack
+from media_service.timeline.stored_index import StoredTrack
 
 TARGET_SECONDS = Fraction(4)  # two or three requests a second behind a scrubbing thumb, 1 MB at 2 Mbit/s
 GAP_SECONDS = Fraction(8)  # between keyframes: the longest a viewer should wait for a segment to be fetched
@@ -89,11 +89,6 @@ def plan(
             )
     boundaries = grid(start, stop, _frames(track), target=target, first=track.start)
     return Plan(track.timescale, boundaries, on_keyframes=False, independent=False)
-
-
-def plan_film(index: StoredIndex) -> Plan | None:
-    """The boundaries of a film; None when it has no track at all."""
-    return None if index.main is None else plan(index.main)
 
 
 def at_keyframes(

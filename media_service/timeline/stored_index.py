@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from media_service.timeline.index import SHOWN, SYNC, Columns, Index, Kind, Packet, TrackIndex
+from media_service.timeline.index import SHOWN, SYNC, Columns, Kind, Packet
 from media_service.timeline.index_codec import (
     BLOCK,
     SyncPoints,
@@ -115,11 +115,6 @@ class StoredTrack:
         while at >= 0 and points.times[at] > packet.time:
             at -= 1
         return None if at < 0 else self.packet(points.numbers[at])
-
-    def keyframe_at(self, time: int) -> Packet | None:
-        """Where decoding has to begin for what is shown at `time`; None before all, or where there is no such place."""
-        packet = self.at(time)
-        return None if packet is None else self.keyframe(packet)
 
     def between(self, start: int, stop: int) -> list[Packet]:
         """The shown packets with presentation times in [start, stop), in decoding order."""
@@ -224,29 +219,6 @@ class StoredIndex:
         """The track that a viewer seeks in: the first picture, else the first sound; None in an empty film."""
         pictures = (track for track in self.tracks if track.kind == "video")
         return next(pictures, None) or next(iter(self.tracks), None)
-
-    @property
-    def stop(self) -> Fraction:
-        """When the last track ends, in seconds."""
-        return max((Fraction(track.stop, track.timescale) for track in self.tracks), default=Fraction(0))
-
-    def whole(self) -> Index:
-        """All of it, every block read."""
-        return Index(
-            self.origin,
-            tuple(
-                TrackIndex(
-                    track.stream,
-                    track.kind,
-                    track.timescale,
-                    track.start,
-                    track.stop,
-                    track.exact_offsets,
-                    track.columns(),
-                )
-                for track in self.tracks
-            ),
-        )
 
 
 def _packet(columns: Columns, first: int, at: int) -> Packet:

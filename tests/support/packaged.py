@@ -20,7 +20,7 @@ from media_service.timeline.matroska_packaging import packagable_matroska
 from media_service.timeline.matroska_places import place
 from media_service.timeline.outline import OutlineRendition, Packaged
 from media_service.timeline.packaging import PackagedSegment, PackagedTrack, cut, packagable, segment
-from media_service.timeline.plan import Plan, audio_boundaries, plan_film
+from media_service.timeline.plan import Plan, audio_boundaries, plan
 from media_service.timeline.stored_index import StoredIndex, StoredTrack
 
 UI = Path(__file__).resolve().parents[2] / "media_service" / "ui"
@@ -106,28 +106,28 @@ async def look_matroska(path: Path) -> LookedMatroska:
 async def package(path: Path) -> dict[int, PackagedRendition]:
     """What can be packaged of a film, by stream; of a picture only where its keyframes come often enough."""
     looked = await (look_matroska if path.suffix in {".mkv", ".webm"} else look)(path)
-    plan = plan_film(looked.index)
-    assert plan is not None
+    assert looked.index.main is not None
+    cuts = plan(looked.index.main)
     found = {}
     for stream, made in looked.packagable().items():
         track = looked.index.track(stream)
-        own = plan if track is looked.index.main else audio_boundaries(plan, track)
+        own = cuts if track is looked.index.main else audio_boundaries(cuts, track)
         if own.on_keyframes:
             found[stream] = packaged_rendition(looked.data, made, track, own)
     return found
 
 
-def packaged_rendition(data: bytes, made: PackagedTrack, track: StoredTrack, plan: Plan) -> PackagedRendition:
+def packaged_rendition(data: bytes, made: PackagedTrack, track: StoredTrack, cuts: Plan) -> PackagedRendition:
     rendition = OutlineRendition(
         name="source" if made.kind == "video" else "audio",
         kind=made.kind,
         stream=made.stream,
         timescale=made.timescale,
-        boundaries=made.boundaries(plan),
+        boundaries=made.boundaries(cuts),
         codecs=made.codecs,
         bandwidth=1_000_000,
         average_bandwidth=1_000_000,
-        packaged=Packaged(init=made.init, packets=cut(track, plan)),
+        packaged=Packaged(init=made.init, packets=cut(track, cuts)),
         width=made.width,
         height=made.height,
     )

@@ -20,6 +20,7 @@ from media_service.timeline.packets import packets_of
 from media_service.timeline.stored_index import StoredIndex
 from tests.support.media import framemd5
 from tests.support.packaged import Looked, look
+from tests.timeline.tracks import whole_index
 
 
 async def outlined(film: Path) -> Outline:
@@ -50,7 +51,7 @@ async def lay_out(film: Path, root: Path) -> Outline:
 
 
 def _counted(facts: Facts, index: StoredIndex) -> Facts:
-    return msgspec.structs.replace(facts, packets=packets_of(index.whole()))
+    return msgspec.structs.replace(facts, packets=packets_of(whole_index(index)))
 
 
 def _write_rendition(directory: Path, looked: Looked, made: Outline, one: OutlineRendition) -> None:

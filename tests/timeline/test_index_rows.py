@@ -14,11 +14,12 @@ from media_service.errors import AbsurdMedia
 from media_service.timeline.index import NO_OFFSET, Index, TrackIndex
 from media_service.timeline.index_codec import encode
 from media_service.timeline.index_rows import LONGEST_LINE, PacketIndexer, SourceStream
-from media_service.timeline.plan import plan_film
+from media_service.timeline.plan import plan
 from media_service.timeline.stored_index import StoredIndex
 from tests.support.media import ffmpeg
 from tests.support.shared import corpus, shared_file
 from tests.timeline.passes import index_by_pass, rows_of, source_streams
+from tests.timeline.tracks import whole_index
 
 FILMS = [entry["file"] for entry in corpus("ok")]
 PICTURE = SourceStream(0, "video", Fraction(1, 1000))
@@ -166,7 +167,7 @@ def test_whatever_comes_gives_an_index_that_can_be_stored(lines: list[bytes]) ->
     for stream in (PICTURE, SourceStream(0, "audio", Fraction(1001, 30000))):
         index = indexed(b"\n".join(lines), stream)
         opened = StoredIndex(encode(index))
-        assert opened.whole() == index
+        assert whole_index(opened) == index
         assert all(track.stop > track.start for track in index.tracks)
 
 
@@ -183,8 +184,9 @@ def test_every_film_is_indexed_whole_and_decodes_in_order(name: str) -> None:
         assert all(a <= b for a, b in pairwise(track.columns.decode_times))
         assert 0 <= track.start < track.stop
     opened = StoredIndex(encode(index))
-    assert opened.whole() == index
-    assert plan_film(opened) is not None
+    assert whole_index(opened) == index
+    assert opened.main is not None
+    assert plan(opened.main).count
 
 
 @pytest.mark.parametrize("suffix", ["avi", "ts", "mkv", "flv", "mp4", "mpg"])

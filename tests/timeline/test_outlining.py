@@ -31,7 +31,7 @@ from tests.timeline.outlines import (
     sound_film,
     video_facts,
 )
-from tests.timeline.tracks import stored, track
+from tests.timeline.tracks import stored, track, whole_index
 
 
 def names(made: Outline) -> list[str]:
@@ -91,7 +91,7 @@ def test_bandwidths_of_what_is_encoded_bound_any_segment() -> None:
 
 def test_a_plain_source_needs_no_rung_of_its_own_size() -> None:
     index = stored(picture(30))
-    facts = Facts(container="mov", video=video_facts(), packets=packets_of(index.whole()))
+    facts = Facts(container="mov", video=video_facts(), packets=packets_of(whole_index(index)))
     made = outline(facts, index, {PICTURE: packaged_picture()})
     assert names(made) == ["source", "720p", "480p", "240p"]
 

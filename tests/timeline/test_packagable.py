@@ -21,6 +21,7 @@ from tests.support.films import Film, Films
 from tests.support.media import decoded, ffmpeg, probe
 from tests.support.packaged import Looked, PackagedRendition, look, package
 from tests.support.shared import corpus, shared_file
+from tests.timeline.tracks import whole_index
 
 SECONDS = 9
 PICTURE = ["-f", "lavfi", "-i", f"testsrc2=size=192x108:rate=25:duration={SECONDS}"]
@@ -277,13 +278,13 @@ async def test_several_edits_and_unknown_places_are_encoded(looked: Looked) -> N
     movie = looked.view.movie
     edited = tuple(replace(track, edits=(Edit(1000, 0), Edit(1000, 50_000))) for track in movie.tracks)
     assert packagable(looked.facts, replace(movie, tracks=edited), looked.index, looked.view.box) == {}
-    whole = looked.index.whole()
+    whole = whole_index(looked.index)
     inexact = replace(whole, tracks=tuple(replace(track, exact_offsets=False) for track in whole.tracks))
     assert packagable(looked.facts, movie, StoredIndex(encode(inexact)), looked.view.box) == {}
 
 
 async def test_an_order_that_no_decoder_takes_is_encoded(looked: Looked) -> None:
-    whole = looked.index.whole()
+    whole = whole_index(looked.index)
     columns = whole.tracks[0].columns
     times = columns.times[:1] + columns.times[60:100] + columns.times[1:60] + columns.times[100:]
     shuffled = replace(whole.tracks[0], columns=replace(columns, times=times))
@@ -294,7 +295,7 @@ async def test_an_order_that_no_decoder_takes_is_encoded(looked: Looked) -> None
 
 async def test_packets_closer_than_their_decode_times_can_be_are_encoded(looked: Looked) -> None:
     """Decode times are 20 us apart at least; these packets 10 us, on a clock that counts microseconds."""
-    whole = looked.index.whole()
+    whole = whole_index(looked.index)
     kinds = []
     for closest in (10, 20):
         crowded = tuple(

@@ -18,9 +18,8 @@ from media_service.timeline.plan import (
     frame_boundaries,
     grid,
     plan,
-    plan_film,
 )
-from tests.timeline.tracks import stored, stored_track, track
+from tests.timeline.tracks import stored_track, track
 
 FRAME = 40  # ticks of a millisecond: 25 frames per second
 
@@ -145,11 +144,9 @@ def test_a_picture_that_begins_later_than_the_sound_has_its_first_segment_from_t
 
 
 def test_a_film_without_a_picture_is_cut_at_its_sound() -> None:
-    made = plan_film(stored(sound(Fraction(20))))
-    assert made is not None
+    made = plan(stored_track(sound(Fraction(20))))
     assert made.boundaries[:3] == (0, 188 * 1024, 375 * 1024)
     assert (made.on_keyframes, made.independent) == (True, True)
-    assert plan_film(stored()) is None
 
 
 def test_sound_is_cut_at_the_packet_at_or_after_each_boundary_of_the_picture() -> None:

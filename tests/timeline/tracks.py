@@ -53,3 +53,22 @@ def stored(*tracks: TrackIndex) -> StoredIndex:
 
 def stored_track(made: TrackIndex) -> StoredTrack:
     return stored(made).tracks[0]
+
+
+def whole_index(index: StoredIndex) -> Index:
+    """All of it, every block read: what was encoded."""
+    return Index(
+        index.origin,
+        tuple(
+            TrackIndex(
+                one.stream,
+                one.kind,
+                one.timescale,
+                one.start,
+                one.stop,
+                one.exact_offsets,
+                one.columns(),
+            )
+            for one in index.tracks
+        ),
+    )

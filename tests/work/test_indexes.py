@@ -19,6 +19,7 @@ from media_service.work.indexes import Indexes
 from media_service.work.keeping import keep
 from tests.support.workshop import Workshop
 from tests.timeline.outlines import SOUND, audio_facts, picture, sound
+from tests.timeline.tracks import whole_index
 
 
 async def test_an_index_is_opened_once(workshop: Workshop) -> None:
@@ -28,7 +29,7 @@ async def test_an_index_is_opened_once(workshop: Workshop) -> None:
     index = Index(Fraction(0), (picture(10), sound(10)))
     await keep(workshop.blobs, index_key("one"), encode(index))
     found = await indexes.of("one")
-    assert found.whole() == index
+    assert whole_index(found) == index
     assert await indexes.of("one") is found
 
 
