@@ -219,27 +219,10 @@ CORPUS = [
     "audio_only_15s.mp4",
 ]
 LONGEST_PLAYED = 15.0  # seconds of the film
-# What the service does not get right yet: (file, player, path) -> what happens.
-KNOWN = {
-    ("editlist_positive_shift.mp4", "hls.js", "hls"): (
-        "the picture begins at 1 s and the first encoded fragment's tfdt says so; hls.js takes it for the playlist's start"
-    ),
-    ("cursed_vfr_3026x1386.mp4", "shaka", "hls"): (
-        "the playlists of two renditions end 3 microseconds apart; having switched, Shaka waits for the rest for ever"
-    ),
-}
 
 
-def plays() -> Iterator[Any]:
-    """Each film in each way, those that are known to fail marked as such."""
-    for name in CORPUS:
-        for way in WAYS:
-            reason = KNOWN.get((name, way.kind, way.path))
-            marks = [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
-            yield pytest.param(name, way, id=f"{name}, {way.path} by {way.kind}", marks=marks)
-
-
-@pytest.mark.parametrize(("name", "way"), list(plays()))
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.path} by {way.kind}")
+@pytest.mark.parametrize("name", CORPUS)
 async def test_films_as_they_come_play_and_seek(
     browser: Browser, site: Site, library: Library, name: str, way: Way
 ) -> None:
