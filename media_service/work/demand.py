@@ -33,7 +33,7 @@ class Demand:
     async def segment(self, asset_id: str, name: str, number: int) -> None:
         """Returns when that segment of an encoded rendition is in the catalog. To be cancelled when its viewer has gone.
 
-        Raises NotReady after WAIT_SECONDS, SegmentFailed, NotFound for a segment that there will never be, and what keeps
+        Raises NotReady after WAIT_SECONDS, or at once while too much is waited for; SegmentFailed, NotFound for a segment that there will never be, and what keeps
         everything from being made: StorageFull, ConverterKilled, CatalogUnavailable.
         """
         rendition = await self._encoded(asset_id, name)

@@ -8,9 +8,14 @@ from contextlib import contextmanager
 from itertools import count
 from typing import NamedTuple
 
-from media_service.errors import MediaServiceError
+from media_service.errors import MediaServiceError, NotReady
 from media_service.timeline.outline import OutlineRendition
 from media_service.work.runner import Runner
+
+# Distinct segments that are waited for: in all, and of one film. Far more than players ask for at once, and what lies behind
+# so many would not come in time anyway.
+MOST = 200
+MOST_OF_ONE = 32
 
 
 class Key(NamedTuple):
@@ -53,9 +58,13 @@ class Requests:
 
     @contextmanager
     def joined(self, key: Key, rendition: OutlineRendition) -> Iterator[Request]:
-        """The request for that segment, with one more who waits as long as the block lasts."""
+        """The request for that segment, with one more who waits as long as the block lasts.
+
+        Raises NotReady at once when too much else is waited for.
+        """
         request = self._open.get(key)
         if request is None or request.done.done():
+            self._check_room(key.asset_id)
             request = self._open[key] = Request(key, rendition, next(self._order))
         request.order = next(self._order)
         request.waiting += 1
@@ -65,6 +74,11 @@ class Requests:
             request.waiting -= 1
             if not request.waiting and self._open.get(key) is request:
                 del self._open[key]
+
+    def _check_room(self, asset_id: str) -> None:
+        of_one = sum(key.asset_id == asset_id for key in self._open)
+        if len(self._open) >= MOST or of_one >= MOST_OF_ONE:
+            raise NotReady("Too much is waited for already.")
 
     def wanted(self, key: Key) -> bool:
         """Whether anybody waits for it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
-from media_service.errors import NotFound
-from media_service.work.requests import Key, Requests
+from media_service.errors import NotFound, NotReady
+from media_service.work.requests import MOST, MOST_OF_ONE, Key, Requests
 from tests.work import streams
 
 RENDITION = streams.picture_rendition(0, 1, 2, 3)
@@ -61,3 +63,27 @@ async def test_a_refusal_is_an_error_for_all_and_whoever_asks_then_asks_anew() -
         with requests.joined(ONE, RENDITION) as second:
             assert second is not first
         assert first.waiting == 1
+
+
+async def test_of_one_film_no_more_is_waited_for_than_comes_in_time() -> None:
+    requests = Requests()
+    with ExitStack() as stack:
+        for number in range(MOST_OF_ONE):
+            stack.enter_context(requests.joined(Key("film", "36p", number), RENDITION))
+        with pytest.raises(NotReady), requests.joined(Key("film", "18p", 0), RENDITION):
+            pass
+        # Who asks for the same waits with the others, and other films have room.
+        with requests.joined(ONE, RENDITION) as one, requests.joined(Key("another", "36p", 0), RENDITION):
+            assert one.waiting == 2
+    with requests.joined(Key("film", "18p", 0), RENDITION):
+        pass
+
+
+async def test_in_all_no_more_is_waited_for_than_comes_in_time() -> None:
+    requests = Requests()
+    with ExitStack() as stack:
+        for number in range(MOST):
+            stack.enter_context(requests.joined(Key(f"film {number}", "36p", 0), RENDITION))
+        with pytest.raises(NotReady), requests.joined(ONE, RENDITION):
+            pass
+        assert not requests.wanted(ONE)
