@@ -3,7 +3,7 @@
 A request joins a run that will be there soon. Else it gets one of its own, which begins at its segment and goes on for what
 a player asks for next; at most AT_ONCE of them at a time, the newest request first. While any goes on, the batch stands
 still. A run that nobody waits for any more is ended only when its place is wanted: until then it makes what will be asked
-for sooner or later, and what it has made is kept in any case.
+for sooner or later, standing still while somebody waits for another, and what it has made is kept in any case.
 """
 
 from __future__ import annotations
@@ -207,9 +207,10 @@ class Going:
         self._later = asyncio.get_running_loop().call_later(seconds, self.schedule)
 
     def _settle(self) -> None:
-        """The batch goes on while nothing is made for requests, or where somebody waits for what it makes."""
-        for runner in self._batches:
-            if self._jobs and not self.requests.relying_on(runner):
+        """What somebody waits for has the machine to itself; of all else what was begun for a request comes first."""
+        served = {request.runner for request in self.requests.pending() if request.runner is not None}
+        for runner in (*self._jobs.values(), *self._batches):
+            if runner not in served and (served or (self._jobs and runner in self._batches)):
                 runner.pause()
             else:
                 runner.resume()

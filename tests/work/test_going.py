@@ -98,6 +98,24 @@ async def test_a_batch_that_somebody_waits_for_does_not_stand_still_for_others(
     assert started.firsts == [(SMALL, 0), (TINY, 12)]
 
 
+async def test_a_run_that_looks_ahead_stands_still_while_somebody_waits_for_another(
+    workshop: Workshop, film: Asset, started: Started
+) -> None:
+    async with workshop.going() as going:
+        demand = workshop.demand(going)
+        await demand.segment(film.id, SMALL, 0)
+        (ahead,) = encoders()
+        waiting = asyncio.create_task(demand.segment(film.id, TINY, 13))
+        await started.until(2)
+        assert standing_still() == [ahead]
+        await waiting
+        assert standing_still() == []
+        async with asyncio.timeout(60):
+            await going.quiet()
+    assert started.firsts == [(SMALL, 0), (TINY, 13)]
+    assert (await workshop.catalog.made(film.id))[SMALL] == set(range(8))
+
+
 async def test_a_batch_that_broke_says_why_and_the_attempt_is_counted(
     workshop: Workshop, film: Asset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
