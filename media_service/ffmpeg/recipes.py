@@ -70,21 +70,13 @@ def video_run(
         ],
     )
     copies = frames.filter_multi_output("split", len(renditions)) if len(renditions) > 1 else [frames]
-    outputs = [
-        through(
-            copies[number],
-            [
-                *every(rendition.frame_step, cut.starts),
-                *scaled(track, rendition.width, rendition.height),
-            ],
-        ).output(
-            f"pipe:{pipe_fd}",
-            **h264(rendition, threads),
-            force_key_frames=",".join(map(_seconds, cut.keyframes)),
-            **fragments(cut.stop),
-        )
-        for number, (rendition, pipe_fd) in enumerate(renditions)
-    ]
+    encoding = {"force_key_frames": ",".join(map(_seconds, cut.keyframes)), **fragments(cut.stop)}
+    outputs = []
+    for number, (rendition, pipe_fd) in enumerate(renditions):
+        thinned = every(rendition.frame_step, cut.starts)
+        fitted = scaled(track, rendition.width, rendition.height)
+        picture = through(copies[number], [*thinned, *fitted])
+        outputs.append(picture.output(f"pipe:{pipe_fd}", **h264(rendition, threads), **encoding))
     return _run(outputs, progress_fd)
 
 

@@ -108,11 +108,7 @@ class Renditions:
         asset_id, name = added[0].asset_id, added[0].rendition
 
         async def change(connection: AsyncConnection) -> set[int]:
-            # Locks the rendition, so that twins meet one after the other.
-            locked = await connection.execute(
-                update(renditions).where(_of(asset_id, name)).values(name=name).returning(renditions.c.name)
-            )
-            only(locked.mappings().all(), "rendition")
+            await _lock(connection, asset_id, name)
             numbers = [one.number for one in added]
             there = await connection.scalars(
                 select(segments.c.number).where(
@@ -190,13 +186,7 @@ class Renditions:
         async def change(connection: AsyncConnection) -> int:
             most = 0
             for name in names:
-                locked = await connection.execute(
-                    update(renditions)
-                    .where(_of(asset_id, name))
-                    .values(name=name)
-                    .returning(renditions.c.name)
-                )
-                only(locked.mappings().all(), "rendition")
+                await _lock(connection, asset_id, name)
                 key = (
                     (failures.c.asset_id == asset_id)
                     & (failures.c.rendition == name)
@@ -240,6 +230,12 @@ class Renditions:
 
 def _of(asset_id: str, name: str) -> ColumnElement[bool]:
     return (renditions.c.asset_id == asset_id) & (renditions.c.name == name)
+
+
+async def _lock(connection: AsyncConnection, asset_id: str, name: str) -> None:
+    """Those who change the same rendition meet one after the other. Raises NotFound."""
+    query = update(renditions).where(_of(asset_id, name)).values(name=name).returning(renditions.c.name)
+    only((await connection.execute(query)).mappings().all(), "rendition")
 
 
 async def set_ready(connection: AsyncConnection, asset_id: str, name: str, layout: bytes) -> None:

@@ -36,19 +36,14 @@ BACK_SECONDS = {"mov": Fraction(0), "matroska": Fraction(0), "avi": Fraction(0),
 BACK_ELSEWHERE = Fraction(2)
 
 PACKET = 1024  # samples of an AAC packet (ISO/IEC 14496-3)
-SETTLING_PACKETS = (
-    150  # 3.2 s: until then ffmpeg's rate control has not found its measure, and single packets are poor
-)
-TRAILING_PACKETS = (
-    4  # encoded beyond the end: the last packet overlaps the next, and its window depends on that
-)
-DECODER_SECONDS = Fraction(
-    1, 2
-)  # MP3's reservoir, Opus's 80 ms, the SBR header that AAC sends twice a second
+# 3.2 s: until then ffmpeg's rate control has not found its measure, and single packets are poor.
+SETTLING_PACKETS = 150
+TRAILING_PACKETS = 4  # encoded beyond the end: the last packet overlaps the next, its window depends on that
+# MP3's reservoir, Opus's 80 ms, the SBR header that AAC sends twice a second.
+DECODER_SECONDS = Fraction(1, 2)
 INTERLEAVING_SECONDS = Fraction(1)  # how far sound may lie from the picture that ffmpeg seeks by; not in MP4
-FROM_START_SECONDS = (
-    600  # of sound are decoded in vain, some seconds, where its exact places cannot be known otherwise
-)
+# So much sound is decoded in vain, some seconds, where its exact places cannot be known otherwise.
+FROM_START_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from media_service.timeline.seekability import Seekability
 
 
 class ErrorJson(msgspec.Struct, frozen=True):
-    """Why an asset failed."""
+    """Why an asset failed; of one that is `playable`, what could not be made of it (`code` is `segment_failed`)."""
 
     code: str
     detail: str
@@ -152,23 +152,12 @@ def public_asset_json(asset: Asset, renditions: Sequence[Rendition]) -> PublicAs
 
 
 def _rendition(one: Rendition) -> RenditionJson:
-    return RenditionJson(
-        name=one.name,
-        kind=one.kind,
-        state=one.state,
-        packaged=one.packaged,
-        width=one.width,
-        height=one.height,
-        frame_rate=None if one.frame_rate is None else round(one.frame_rate, 3),
-        channels=one.channels,
-        language=one.language,
-        label=one.label,
-        codecs=one.codecs,
-        bandwidth=one.bandwidth,
-        average_bandwidth=one.average_bandwidth,
-        segments=one.segments,
-        made_segments=one.segments if one.packaged else one.made_segments,
-    )
+    said = {name: getattr(one, name) for name in RenditionJson.__struct_fields__}
+    if one.frame_rate is not None:
+        said["frame_rate"] = round(one.frame_rate, 3)
+    if one.packaged:
+        said["made_segments"] = one.segments
+    return RenditionJson(**said)
 
 
 def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
