@@ -23,10 +23,11 @@ from media_service.work.classic import assembled
 
 EXTENSIONS = {"video": "mp4", "audio": "m4a"}
 NOT_YET = "This file is still being made; HLS and DASH play the film meanwhile."
+NEVER = "A part of this file could not be converted; HLS and DASH play the rest."
 
 
 class Classics:
-    """Opens classic MP4s. Raises NotFound, and NotReady while a part of one is not made."""
+    """Opens classic MP4s. Raises NotFound, also when a part of one cannot be made, and NotReady while one is not made."""
 
     def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener) -> None:
         self._catalog = catalog
@@ -54,8 +55,17 @@ class Classics:
         try:
             packed = await self._catalog.rendition_layout(film.asset.id, rendition.name)
         except NotFound:
-            raise NotReady(NOT_YET) from None
+            raise await self._lacking(film, rendition) from None
         return await asyncio.to_thread(_unpacked, packed, rendition)
+
+    async def _lacking(self, film: Film, rendition: OutlineRendition) -> NotFound | NotReady:
+        """Why it is not there: a picture has the main sound in it, and of either a part may be missing for good."""
+        sounds = film.outline.sounds[:1] if rendition.kind == "video" else ()
+        parts = {one.name for one in (rendition, *sounds)}
+        rows = await self._catalog.renditions(film.asset.id)
+        if any(row.state == "failed" for row in rows if row.name in parts):
+            return NotFound(NEVER)
+        return NotReady(NOT_YET)
 
     async def _put_together(self, film: Film, rendition: OutlineRendition) -> Representation:
         try:
@@ -63,7 +73,7 @@ class Classics:
                 self._catalog, self._blobs, film.asset.id, film.outline, rendition
             )
         except NotFound:
-            raise NotReady(NOT_YET) from None
+            raise await self._lacking(film, rendition) from None
         return await asyncio.to_thread(_whole, header, payloads, rendition)
 
 

@@ -96,6 +96,20 @@ def make_raw_sound(source: Path, path: Path) -> None:
     ffmpeg("-i", source, "-c:v", "copy", "-c:a", "pcm_s16le", path)
 
 
+async def test_one_of_which_a_part_could_not_be_made_is_not_waited_for(
+    stage: Stage, films: Films, tmp_path: Path
+) -> None:
+    film = tmp_path / "pcm.mov"
+    make_raw_sound(films.film(FILM), film)
+    asset = await stage.workshop.indexed(film)
+    with pytest.raises(NotReady):
+        await stage.classics.classic(asset.id, "240p", "mp4")
+    await stage.workshop.catalog.update_rendition(asset.id, "audio", state="failed")
+    for name, extension in (("240p", "mp4"), ("source", "mp4"), ("audio", "m4a")):
+        with pytest.raises(NotFound, match="could not be converted"):
+            await stage.classics.classic(asset.id, name, extension)
+
+
 async def test_many_who_ask_at_once_have_it_put_together_once(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
     opened = await asyncio.gather(*(stage.classics.classic(asset.id, "source", "mp4") for _ in range(5)))
