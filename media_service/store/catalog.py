@@ -111,7 +111,8 @@ class Catalog(Renditions):
     async def finish(self, asset_id: str, layouts: Mapping[str, bytes]) -> Asset:
         """All renditions are made: they are ready, with the packed layouts of their classic files, and so is the asset.
 
-        All of it happens or nothing: a viewer never meets a ready film with parts of a run that will be made again.
+        What could not be made at first is there now: its error is gone. All of it happens or nothing: a viewer never meets
+        a ready film with parts of a run that will be made again.
         Raises NotFound when the asset or one of the renditions was deleted meanwhile.
         """
 
@@ -121,7 +122,13 @@ class Catalog(Renditions):
             changed = await connection.execute(
                 update(assets)
                 .where(assets.c.id == asset_id)
-                .values(state="ready", updated_at=int(time() * 1000), version=assets.c.version + 1)
+                .values(
+                    state="ready",
+                    error_code=None,
+                    error_detail=None,
+                    updated_at=int(time() * 1000),
+                    version=assets.c.version + 1,
+                )
                 .returning(*_ASSET)
             )
             return Asset(**only(changed.mappings().all(), "asset"))

@@ -107,6 +107,7 @@ class Tasks:
                 await self._transcoder.give_up(asset.id, CRASHED)
             else:
                 log.info("taking up %s again (%s)", asset.id, asset.state)
+                await self._catalog.forget_failures(asset.id)  # the memory, ffmpeg or we may be better by now
                 self.submit(asset.id)
         # In the background: hundreds of gigabytes take a disk minutes, and nobody waits for them to go.
         self._sweeping = asyncio.create_task(self._sweep(trees, blobs), name="sweeping")

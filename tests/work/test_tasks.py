@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from media_service.errors import CatalogUnavailable, ConverterKilled, NotFound, StorageFull
+from media_service.errors import CatalogUnavailable, ConverterKilled, NotFound, StorageFull, TranscodeFailed
 from media_service.store.keys import first_version_tree, poster_key, segment_key, subtitles_key
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset
@@ -19,7 +19,7 @@ from media_service.work import tasks as module
 from media_service.work.extras import Extras
 from media_service.work.indexing import Indexer
 from media_service.work.keeping import keep
-from media_service.work.runs import Run
+from media_service.work.runs import MAX_ATTEMPTS, Run
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
 from tests.support.films import Film, Films
@@ -105,6 +105,19 @@ async def test_resuming_takes_up_every_film_that_is_not_finished(workshop: Works
         await tasks.resume()
         for asset in (new, looked_at):
             assert (await settled(workshop, asset.id, "ready", "failed")).state == "ready"
+
+
+async def test_a_start_tries_again_what_had_failed_for_good(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.indexed(films.film(MADE))
+    name = (await workshop.outlines.of(asset.id)).encoded[0].name
+    for _ in range(MAX_ATTEMPTS):
+        await workshop.catalog.count_failure(asset.id, [name], 0, TranscodeFailed("Out of memory."))
+    asset = await workshop.transcode(asset)
+    assert (asset.state, asset.error_code) == ("playable", "segment_failed")
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert (asset.state, asset.error_code, asset.error_detail) == ("ready", None, None)
 
 
 async def test_what_was_committed_before_a_crash_stays_and_what_was_not_goes(
