@@ -28,6 +28,7 @@ from tests.support.renditions import (
 from tests.support.server import Server, running_server
 from tests.support.shared import SHARED, corpus
 from tests.support.tracks import tracks
+from tests.support.uploads import blob_trees
 
 DURATION_WITHIN_SECONDS = 0.1
 OFFSET_WITHIN_SECONDS = 0.02
@@ -171,7 +172,7 @@ def test_what_is_no_film_is_refused_in_words(given: Corpus, name: str) -> None:
 
 def test_a_refused_file_leaves_nothing_in_the_store(given: Corpus) -> None:
     taken = {answer.json()["id"] for answer in given.answers.values() if answer.status_code == 201}
-    assert {path.name for path in (given.server.data_dir / "blobs").iterdir()} == taken
+    assert blob_trees(given.server) == taken
 
 
 @pytest.mark.parametrize("name", names("ok-or-4xx"))

@@ -68,8 +68,8 @@ class RawUpload:
 
 
 def blob_trees(server: Server) -> set[str]:
-    """The directories of its blobs, one for each asset."""
-    return {entry.name for entry in (server.data_dir / "blobs").iterdir()}
+    """The directories of its blobs, one for each asset; not what is on its way in or out (`.unseen-`, `.deleted-`)."""
+    return {entry.name for entry in (server.data_dir / "blobs").iterdir() if entry.name[0] != "."}
 
 
 def blob_files(server: Server, before: set[str]) -> list[Path]:
