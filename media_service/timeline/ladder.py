@@ -75,7 +75,8 @@ def video_renditions(facts: Facts, *, packaged: bool) -> tuple[VideoRendition, .
     """The rungs, the largest first; none without a picture.
 
     The top one has the source's size, at most 1080 x 4096 whichever way it stands. `packaged`: the source's own picture is
-    served as well; where every player decodes that and it is no larger in bytes, no rung has its size.
+    served as well; where every player decodes that and it is no larger in bytes, no rung has its size, and none may take
+    more than it: that would cost a slow line more for less, and players that go by the bit rate alone would prefer it.
     """
     video, rate = facts.video, frame_rate(facts)
     if video is None:
@@ -89,7 +90,8 @@ def video_renditions(facts: Facts, *, packaged: bool) -> tuple[VideoRendition, .
         if short <= NEAREST_RUNG * min(rungs[-1].width, rungs[-1].height):
             rungs.append(_rung(sides, (short, min(sides)), rate, slow=True))
     if packaged and scale == (1, 1) and _is_plain(facts, video, top):
-        del rungs[0]
+        own = _bits_per_second(facts, video)
+        return tuple(rung for rung in rungs[1:] if rung.max_bits_per_second < own)
     return tuple(rungs)
 
 
@@ -145,8 +147,6 @@ def _even(side: int, divisor: int) -> int:
 
 def _is_plain(facts: Facts, video: VideoFacts, rung: VideoRendition) -> bool:
     """Whether the source's own picture, packaged, serves whomever that rung would serve."""
-    packets = facts.packets.stream(video.index)
-    seconds = packets.duration_seconds
     return (
         video.codec == "h264"
         and video.pixel_format in PLAIN_PIXELS
@@ -155,9 +155,14 @@ def _is_plain(facts: Facts, video: VideoFacts, rung: VideoRendition) -> bool:
         and not video.interlaced
         and video.level is not None
         and video.level <= PLAIN_LEVEL
-        and seconds > 0
-        and packets.size * 8 / seconds <= PLAIN_SHARE * rung.max_bits_per_second
+        and 0 < _bits_per_second(facts, video) <= PLAIN_SHARE * rung.max_bits_per_second
     )
+
+
+def _bits_per_second(facts: Facts, video: VideoFacts) -> float:
+    """Of the source's own picture, on average; 0 when nobody knows."""
+    packets = facts.packets.stream(video.index)
+    return packets.size * 8 / packets.duration_seconds if packets.duration_seconds > 0 else 0.0
 
 
 def audio_renditions(facts: Facts, *, packaged: Collection[int]) -> tuple[AudioRendition, ...]:

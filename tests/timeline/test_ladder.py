@@ -229,6 +229,17 @@ def test_a_packaged_picture_of_too_many_bytes_has_a_rung_beside_it() -> None:
     assert rungs(more, packaged=True)[0] == "1080p"
 
 
+def test_beside_a_packaged_picture_that_all_decode_no_rung_takes_more_than_it() -> None:
+    def beside(bits_per_second: int, **changes: object) -> list[str]:
+        size = bits_per_second * 100 // 8
+        return rungs(counted(plain(**changes), count=2500, seconds=100, size=size), packaged=True)
+
+    assert beside(3_000_000) == ["480p", "240p"]
+    assert beside(1_000_000) == ["240p"]
+    assert beside(150_000) == []
+    assert beside(150_000, codec="hevc") == ["1080p", "720p", "480p", "240p"]
+
+
 def track(index: int, **details: object) -> AudioFacts:
     return AudioFacts(**{"index": index, "codec": "aac", "channels": 2, "sample_rate": 44_100, **details})  # type: ignore[arg-type]  # made of anything
 
