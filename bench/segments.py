@@ -12,7 +12,7 @@ from tests.support.server import Server, running_server
 
 RUNG = "720p"
 ROUNDS = 60  # requests of each kind for what is there
-DEMANDED = 10  # segments made on demand
+DEMANDED = 8  # segments made on demand
 APART = 12  # segments between two of them: more than a run goes ahead
 HEADER = ("", "median", "10 % - 90 %", "n", "x peer")
 

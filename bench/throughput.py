@@ -23,7 +23,7 @@ from media_service.timeline.sound_stamps import stamps
 from media_service.timeline.stored_index import StoredIndex
 from tests.support.server import running_server
 
-FILM_SECONDS = 120
+FILM_SECONDS = 60
 ROUNDS = 3
 
 
