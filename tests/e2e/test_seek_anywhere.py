@@ -218,11 +218,21 @@ CORPUS = [
     "phone_rot90.mp4",
     "audio_only_15s.mp4",
 ]
+# DASH names the same segments; these differ in how they begin, what they are made of, and what they lack.
+BY_DASH = {
+    "bbb_480p_30s_51_moovend.mp4",
+    "editlist_positive_shift.mp4",
+    "h264_ac3_srt.mkv",
+    "audio_only_15s.mp4",
+}
 LONGEST_PLAYED = 15.0  # seconds of the film
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.path} by {way.kind}")
-@pytest.mark.parametrize("name", CORPUS)
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(name, way) for name in CORPUS for way in WAYS if way.path != "dash" or name in BY_DASH],
+    ids=lambda value: f"{value.path} by {value.kind}" if isinstance(value, Way) else value,
+)
 async def test_films_as_they_come_play_and_seek(
     browser: Browser, site: Site, library: Library, name: str, way: Way
 ) -> None:
