@@ -6,11 +6,16 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import first_seek, segments, throughput
 
-MEASURES = {"segments": segments.measure, "first_seek": first_seek.measure, "throughput": throughput.measure}
+MEASURES: dict[str, Callable[[Path], Iterable[str]]] = {
+    "segments": segments.measure,
+    "first_seek": first_seek.measure,
+    "throughput": throughput.measure,
+}
 
 
 def main(names: list[str]) -> int:

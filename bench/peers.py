@@ -14,6 +14,7 @@ from tests.support.nginx import free_port, listens
 from tests.support.processes import wait_until
 
 STATIC = """
+{user}
 worker_processes 1;
 pid nginx.pid;
 error_log stderr warn;
@@ -39,7 +40,9 @@ def static_nginx(directory: Path) -> Iterator[tuple[str, Path]]:
     files = directory / "files"
     files.mkdir(parents=True)
     port = free_port()
-    (directory / "nginx.conf").write_text(STATIC.format(port=port))
+    # Started by root, its worker would be somebody else, who may not read what is measured.
+    user = "user root;" if os.geteuid() == 0 else ""
+    (directory / "nginx.conf").write_text(STATIC.format(port=port, user=user))
     argv = [program, "-p", str(directory), "-e", "stderr", "-c", "nginx.conf", "-g", "daemon off;"]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import films, peers
 from bench.figures import Sample, table
 from bench.service import Connection, await_state, segment_uris, upload
+from tests.support.processes import children, wait_until
 from tests.support.server import Server, running_server
 
 RUNG = "720p"
@@ -17,7 +19,7 @@ APART = 12  # segments between two of them: more than a run goes ahead
 HEADER = ("", "median", "10 % - 90 %", "n", "x peer")
 
 
-def measure(work: Path) -> list[str]:
+def measure(work: Path) -> Iterator[str]:
     """The tables."""
     film = films.film(work, 4 * APART * (DEMANDED + 1) // 30 * 30 + 30)
     with (
@@ -26,8 +28,8 @@ def measure(work: Path) -> list[str]:
     ):
         asset_id, _ = upload(server, film)
         await_state(server, asset_id, "playable", "ready")
-        demanded = _on_demand(server, asset_id, film)
-        return [demanded, _there(server, asset_id, Path(directory) / "nginx")]
+        yield _on_demand(server, asset_id, film)
+        yield _there(server, asset_id, Path(directory) / "nginx")
 
 
 def _on_demand(server: Server, asset_id: str, film: Path) -> str:
@@ -41,12 +43,19 @@ def _on_demand(server: Server, asset_id: str, film: Path) -> str:
             first_byte, last_byte, _ = connection.fetch(uris[at])
             first.seconds.append(first_byte)
             last.seconds.append(last_byte)
+            # What is made ahead for a viewer must not slow the peer down, nor the next request.
+            wait_until(lambda: not _encoders(server), 120, "the run that was begun ends")
             bare.seconds.append(peers.seconds_of(peers.encode_segment(film, at * 4.0, 720)))
     return table(
         f"A segment of 4 s encoded on demand (1080p30 source -> {RUNG})",
         HEADER,
         [first.row(bare), last.row(bare), bare.row()],
     )
+
+
+def _encoders(server: Server) -> list[int]:
+    """The service's own ffmpegs."""
+    return [child.pid for child in children(server.pid) if not child.ended and child.name == "ffmpeg"]
 
 
 def _there(server: Server, asset_id: str, directory: Path) -> str:
