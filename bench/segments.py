@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import films, peers
 from bench.figures import Sample, table
 from bench.service import Connection, await_state, segment_uris, upload
-from tests.support.processes import children, wait_until
+from tests.support.processes import ffmpegs, wait_until
 from tests.support.server import Server, running_server
 
 RUNG = "720p"
@@ -44,18 +44,13 @@ def _on_demand(server: Server, asset_id: str, film: Path) -> str:
             first.seconds.append(first_byte)
             last.seconds.append(last_byte)
             # What is made ahead for a viewer must not slow the peer down, nor the next request.
-            wait_until(lambda: not _encoders(server), 120, "the run that was begun ends")
+            wait_until(lambda: not ffmpegs(server.pid), 120, "the run that was begun ends")
             bare.seconds.append(peers.seconds_of(peers.encode_segment(film, at * 4.0, 720)))
     return table(
         f"A segment of 4 s encoded on demand (1080p30 source -> {RUNG})",
         HEADER,
         [first.row(bare), last.row(bare), bare.row()],
     )
-
-
-def _encoders(server: Server) -> list[int]:
-    """The service's own ffmpegs."""
-    return [child.pid for child in children(server.pid) if not child.ended and child.name == "ffmpeg"]
 
 
 def _there(server: Server, asset_id: str, directory: Path) -> str:

@@ -17,7 +17,7 @@ from tests.support.api import PLAYABLE, put_in, settled
 from tests.support.committed import Committed, become_whole_films, committed, is_served
 from tests.support.films import Film, Films
 from tests.support.leaks import new_children
-from tests.support.processes import children, descendants, wait_until
+from tests.support.processes import children, descendants, ffmpegs, wait_until
 from tests.support.renditions import fetch, playlist_of
 from tests.support.server import Server, running_server
 
@@ -34,16 +34,11 @@ def busy(tmp_path: Path, films: Films) -> Iterator[tuple[Server, str]]:
             asset_id = put_in(client, films.film(FILM))["id"]
         settled(server, asset_id, DEADLINE_SECONDS, PLAYABLE)
         wait_until(
-            lambda: bool(committed(server.data_dir) and encoders(server)),
+            lambda: bool(committed(server.data_dir) and ffmpegs(server.pid)),
             DEADLINE_SECONDS,
             "the first segments",
         )
         yield server, asset_id
-
-
-def encoders(server: Server) -> list[int]:
-    """The processes that transcode."""
-    return [child.pid for child in descendants(server.pid) if child.name == "ffmpeg" and not child.ended]
 
 
 def becomes_whole(server: Server, asset_id: str, before: Committed, path: Path) -> None:
@@ -64,10 +59,10 @@ def test_a_killed_ffmpeg_takes_nothing_that_was_made_with_it(
 ) -> None:
     server, asset_id = busy
     before = committed(server.data_dir)
-    for encoder in encoders(server):
-        os.kill(encoder, signal.SIGKILL)
+    for encoder in ffmpegs(server.pid):
+        os.kill(encoder.pid, signal.SIGKILL)
     with server.client() as client:
-        wait_until(lambda: not encoders(server), DEADLINE_SECONDS, "the batch waits for better times")
+        wait_until(lambda: not ffmpegs(server.pid), DEADLINE_SECONDS, "the batch waits for better times")
         asset = client.get(f"/api/v1/assets/{asset_id}").json()
         assert (asset["state"], asset["error"]) == ("playable", None)
         for which, place in before.items():
@@ -96,7 +91,7 @@ def test_a_film_deleted_while_it_is_made_leaves_no_file_and_no_process(busy: tup
     server, asset_id = busy
     with server.client() as client:
         assert client.delete(f"/api/v1/assets/{asset_id}").status_code == 204
-        assert not encoders(server)
+        assert not ffmpegs(server.pid)
         assert list((server.data_dir / "blobs").iterdir()) == []
         assert committed(server.data_dir) == {}
         assert client.get(f"/media/{asset_id}/original.mp4").status_code == 404

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.assets import assert_problem, await_state, upload
 from tests.support.films import Film, Films
-from tests.support.processes import descendants, wait_until
+from tests.support.processes import ffmpegs, wait_until
 from tests.support.raw_http import RawConnection
 from tests.support.renditions import fetch, joined, playlist_of
 from tests.support.server import Server, running_server
@@ -39,10 +39,6 @@ def client(lazy: Server) -> Iterator[httpx.Client]:
 
 def playable(client: httpx.Client, film: Path, name: str = "film.mp4") -> dict[str, Any]:
     return await_state(client, upload(client, film, name)["id"], "playable", "ready")
-
-
-def encoders(server: Server) -> list[int]:
-    return [child.pid for child in descendants(server.pid) if child.name == "ffmpeg" and not child.ended]
 
 
 def addresses(client: httpx.Client, asset: dict[str, Any], name: str) -> list[str]:
@@ -122,11 +118,11 @@ def test_a_viewer_who_leaves_while_he_waits_leaves_nothing_behind(
     for address in wanted[2:6]:
         with RawConnection(lazy.port) as viewer:
             viewer.request("GET", address)
-            wait_until(lambda: bool(encoders(lazy)), SETTLED_SECONDS, "an encoder runs")
+            wait_until(lambda: bool(ffmpegs(lazy.pid)), SETTLED_SECONDS, "an encoder runs")
     # Whoever stays is not kept waiting by those who left.
     answer = client.get(wanted[-1])
     assert answer.status_code == 200
-    wait_until(lambda: not encoders(lazy), SETTLED_SECONDS, "all encoders have ended")
+    wait_until(lambda: not ffmpegs(lazy.pid), SETTLED_SECONDS, "all encoders have ended")
     wait_until(lambda: lazy.open_descriptors() <= idle + 1, SETTLED_SECONDS, "all descriptors are closed")
     assert "Traceback" not in lazy.log_text()
 
@@ -136,11 +132,11 @@ def test_a_packaged_film_plays_without_any_encoder(client: httpx.Client, lazy: S
     assert asset["playback"]["packaged"]
     address = f"/api/v1/assets/{asset['id']}"
     wait_until(lambda: client.get(address).json()["playback"]["poster"], SETTLED_SECONDS, "the still is made")
-    wait_until(lambda: not encoders(lazy), SETTLED_SECONDS, "nothing of other films is made")
+    wait_until(lambda: not ffmpegs(lazy.pid), SETTLED_SECONDS, "nothing of other films is made")
     for name in ("source", "audio"):
         for address in addresses(client, asset, name):
             assert client.get(address).raise_for_status().content[4:8] == b"moof"
-            assert not encoders(lazy)
+            assert not ffmpegs(lazy.pid)
 
 
 def test_etags_and_bytes_outlive_the_service(tmp_path: Path, films: Films) -> None:

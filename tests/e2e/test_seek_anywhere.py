@@ -24,7 +24,7 @@ from tests.support.assets import await_state
 from tests.support.clock_film import FPS, SECONDS, make_clock_film
 from tests.support.nginx import running_nginx
 from tests.support.players import Kind, Player, Report, Seek, playing
-from tests.support.processes import descendants, wait_until
+from tests.support.processes import ffmpegs, wait_until
 from tests.support.server import Server, running_server
 from tests.support.shared import shared_file
 
@@ -161,8 +161,7 @@ async def watched_for_encoders(server: Server) -> AsyncIterator[list[str]]:
     seen: dict[tuple[int, int], str] = {}
 
     def running() -> list[tuple[int, int, str]]:
-        family = [each for each in descendants(server.pid) if not each.ended and each.name == "ffmpeg"]
-        return [(each.pid, each.started, each.name) for each in family]
+        return [(each.pid, each.started, each.name) for each in ffmpegs(server.pid)]
 
     async def look() -> None:
         while True:

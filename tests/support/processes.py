@@ -64,6 +64,11 @@ def descendants(pid: int) -> list[Process]:
     return found
 
 
+def ffmpegs(pid: int) -> list[Process]:
+    """The ffmpegs among the descendants of `pid` that still run."""
+    return [process for process in descendants(pid) if process.name == "ffmpeg" and not process.ended]
+
+
 def still_running(known: Process) -> bool:
     """Does this very process (not a later one of the same id) still run?"""
     now = look_up(known.pid)

@@ -29,7 +29,7 @@ from media_service.work.outlines import Outlines
 from media_service.work.runner import Means
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
-from tests.support.processes import children
+from tests.support.processes import ffmpegs
 
 DAY_SECONDS = 86_400.0
 
@@ -179,4 +179,4 @@ async def opened_workshop(directory: Path) -> AsyncIterator[Workshop]:
 
 def encoders() -> list[int]:
     """ffmpeg processes that this process has started and that still run."""
-    return [child.pid for child in children(os.getpid()) if not child.ended and child.name == "ffmpeg"]
+    return [each.pid for each in ffmpegs(os.getpid())]
