@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from media_service.store.records import Failure
+from media_service.timeline.cutting import ATTEMPTS
 from media_service.timeline.outline import Outline, OutlineRendition
 
-MAX_ATTEMPTS = 3  # at one segment
+MAX_ATTEMPTS = ATTEMPTS  # at one segment: as many as there are ways to enter the film before it
 LONGEST_SECONDS = (
     300  # of film in a run of a batch: what a crash of ffmpeg may make somebody wait for is less
 )
