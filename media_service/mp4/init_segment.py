@@ -13,7 +13,7 @@ from media_service.errors import BrokenMedia, EncryptedMedia
 from media_service.mp4.boxes import build_box, build_full_box, children, fields, require
 from media_service.mp4.movie_boxes import build_ftyp, build_media, build_mvhd, build_tkhd
 from media_service.mp4.plain_entry import turn
-from media_service.mp4.sample_entry import read_sample_entry
+from media_service.mp4.sample_entry import SampleEntry, read_sample_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,20 @@ def read_init(data: bytes) -> InitTrack:
     entry = read_sample_entry(data, stsd, handler)
     if entry.encrypted:
         raise EncryptedMedia(f"the {handler!r} track is encrypted")
+    return init_track(
+        entry,
+        data[stsd.start : stsd.stop],
+        track_id=track_id,
+        timescale=timescale,
+        handler=handler,
+        rotation=turn(data, tracks[0]) or 0,
+    )
+
+
+def init_track(
+    entry: SampleEntry, stsd: bytes, *, track_id: int, timescale: int, handler: str, rotation: int = 0
+) -> InitTrack:
+    """The track whose whole box `stsd` has that `entry`."""
     return InitTrack(
         track_id=track_id,
         timescale=timescale,
@@ -67,8 +81,8 @@ def read_init(data: bytes) -> InitTrack:
         height=entry.height,
         sample_rate=entry.sample_rate,
         channels=entry.channels,
-        stsd=data[stsd.start : stsd.stop],
-        rotation=turn(data, tracks[0]) or 0,
+        stsd=stsd,
+        rotation=rotation,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from operator import sub
 
+import msgspec
+
 from media_service.timeline import bandwidth
 from media_service.timeline.facts import AudioFacts, Facts
 from media_service.timeline.ladder import (
@@ -72,29 +74,11 @@ def _source(
     video = facts.video
     if video is None or video.index not in packaged:
         return ()
-    track, made = index.track(video.index), packaged[video.index]
-    pieces = _pieces(track, cuts)
     # WebKit ignores the matrix of a track that comes through HLS: what a phone filmed upright would lie on its side.
-    if pieces is None or video.rotation:
+    if video.rotation:
         return ()
-    peak, average = _exactly(track, cuts, pieces)
-    return (
-        OutlineRendition(
-            name=SOURCE,
-            kind="video",
-            stream=video.index,
-            timescale=made.timescale,
-            boundaries=made.boundaries(cuts),
-            codecs=made.codecs,
-            bandwidth=peak,
-            average_bandwidth=average,
-            packaged=Packaged(init=made.init, packets=pieces),
-            width=made.width,
-            height=made.height,
-            frame_rate=made.frame_rate,
-            video_range=made.video_range,
-        ),
-    )
+    source = _cut_out(SOURCE, packaged[video.index], index.track(video.index), cuts)
+    return () if source is None else (source,)
 
 
 def _pictures(facts: Facts, index: StoredIndex, cuts: Plan, *, packaged: bool) -> Iterator[OutlineRendition]:
@@ -176,25 +160,36 @@ def _own_sound(
     number: int, facts: AudioFacts, made: PackagedTrack, track: StoredTrack, cuts: Plan
 ) -> OutlineRendition | None:
     """A sound of the source as it is; None where that cannot be cut."""
-    cuts = audio_boundaries(cuts, track)
+    channels = made.channels or facts.channels
+    sound = _cut_out(audio_name(number, channels), made, track, audio_boundaries(cuts, track))
+    return sound and msgspec.structs.replace(
+        sound,
+        channels=channels,
+        language=tag_of(facts.language),
+        label=label_of(facts.language, facts.title, channels=channels),
+    )
+
+
+def _cut_out(name: str, made: PackagedTrack, track: StoredTrack, cuts: Plan) -> OutlineRendition | None:
+    """A track of the source as a rendition, in the segments of `cuts`; None where it cannot be cut so."""
     pieces = _pieces(track, cuts)
     if pieces is None:
         return None
     peak, average = _exactly(track, cuts, pieces)
-    channels = made.channels or facts.channels
     return OutlineRendition(
-        name=audio_name(number, channels),
-        kind="audio",
-        stream=track.stream,
+        name=name,
+        kind=made.kind,
+        stream=made.stream,
         timescale=made.timescale,
         boundaries=made.boundaries(cuts),
         codecs=made.codecs,
         bandwidth=peak,
         average_bandwidth=average,
         packaged=Packaged(init=made.init, packets=pieces),
-        channels=channels,
-        language=tag_of(facts.language),
-        label=label_of(facts.language, facts.title, channels=channels),
+        width=made.width,
+        height=made.height,
+        frame_rate=made.frame_rate,
+        video_range=made.video_range,
     )
 
 

@@ -22,7 +22,7 @@ from itertools import chain, islice
 from operator import sub
 
 from media_service.mp4.boxes import require
-from media_service.mp4.init_segment import InitTrack, build_init
+from media_service.mp4.init_segment import build_init, init_track
 from media_service.mp4.plain_entry import find_trak, plain_picture, plain_sound, turn, uses_one_entry
 from media_service.mp4.sample_entry import SampleEntry, read_sample_entry
 from media_service.mp4.samples import Movie
@@ -187,18 +187,7 @@ def _entry(stsd: bytes, handler: str) -> SampleEntry:
 
 def _init(entry: SampleEntry, stsd: bytes, handler: str, timescale: int, rotation: int) -> bytes:
     return build_init(
-        InitTrack(
-            track_id=TRACK_ID,
-            timescale=timescale,
-            handler=handler,
-            codec=entry.codec,
-            width=entry.width,
-            height=entry.height,
-            sample_rate=entry.sample_rate,
-            channels=entry.channels,
-            stsd=stsd,
-            rotation=rotation,
-        )
+        init_track(entry, stsd, track_id=TRACK_ID, timescale=timescale, handler=handler, rotation=rotation)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.support.media import decoded, ffmpeg, probe
 from tests.support.packaged import LookedMatroska, PackagedRendition, look_matroska, package
 from tests.support.shared import corpus, shared_file
 from tests.support.tracks import tracks
-from tests.timeline.test_packagable import assert_fits_its_playlist
+from tests.timeline.test_packagable import Compared, assert_fits_its_playlist
 
 SECONDS = 9
 PICTURE = ["-f", "lavfi", "-i", f"testsrc2=size=192x108:rate=24000/1001:duration={SECONDS}"]
@@ -58,15 +58,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             return path
 
     return Made()
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A packaged track in a file of its own, and how much earlier it is than in the source (s)."""
-
-    path: Path
-    kind: str
-    earlier: Fraction
 
 
 def compare(source: Path, one: PackagedRendition, directory: Path) -> Compared:
