@@ -71,17 +71,22 @@ async def test_a_reader_that_left_lets_its_slow_read_end_on_an_open_descriptor(
     blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put(blobs, "asset/a", b"0123456789")
-    started, go_on, seen = threading.Event(), threading.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    started, go_on, closed = threading.Event(), threading.Event(), asyncio.Event()
     outcome: list[bytes] = []
+    close = os.close
 
     def slow(fd: int, into: memoryview, position: int) -> int:
         started.set()
         go_on.wait(10)
         count = files.read_all(fd, into, position)
         outcome.append(bytes(into))
-        loop.call_soon_threadsafe(seen.set)
         return count
+
+    def close_and_tell(fd: int) -> None:
+        name = str(Path(f"/proc/self/fd/{fd}").readlink())
+        close(fd)
+        if name.endswith("asset/a"):
+            closed.set()
 
     monkeypatch.setattr(local_blobs, "read_cached", lambda *_: 0)
     monkeypatch.setattr(local_blobs, "read_all", slow)
@@ -92,16 +97,15 @@ async def test_a_reader_that_left_lets_its_slow_read_end_on_an_open_descriptor(
 
     viewer = asyncio.create_task(watch())
     await asyncio.to_thread(started.wait, 10)
+    monkeypatch.setattr(os, "close", close_and_tell)
     viewer.cancel()
     with pytest.raises(asyncio.CancelledError):
         await viewer  # at once, not after the disk
-    assert not seen.is_set()
+    assert not closed.is_set()
     assert any("asset/a" in entry for entry in open_descriptors())
     go_on.set()
-    await seen.wait()
+    await asyncio.wait_for(closed.wait(), 10)
     assert outcome == [b"0123456789"]
-    await asyncio.sleep(0)  # one turn of the loop: the descriptor closes in a callback of the read
-    await asyncio.sleep(0)
     assert not any("asset/a" in entry for entry in open_descriptors())
 
 
