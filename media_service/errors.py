@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -17,6 +18,12 @@ class MediaServiceError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retry_after: ClassVar[int | None] = None  # seconds; becomes the Retry-After header (RFC 9110 s10.2.3)
+    problem_type: ClassVar[str] = "about:blank"  # RFC 9457 s3.1.1: a URI where a specification names one
+
+    @property
+    def members(self) -> Mapping[str, int]:
+        """What the problem says beyond title and detail (RFC 9457 s3.2)."""
+        return {}
 
     @property
     def detail(self) -> str:
@@ -121,6 +128,111 @@ class RangeNotSatisfiable(MediaServiceError):
     code = "range_not_satisfiable"
     status = 416
     title = "The range lies outside the representation"
+
+
+# --- resumable uploads ------------------------------------------------------------------------------------------
+
+
+class OffsetMismatch(MediaServiceError):
+    """An append begins elsewhere than where the upload's bytes end (draft-ietf-httpbis-resumable-upload s7.1, tus PATCH)."""
+
+    code = "offset_mismatch"
+    status = 409
+    title = "The upload stands at another offset"
+    problem_type = "https://iana.org/assignments/http-problem-types#mismatching-upload-offset"
+
+    def __init__(self, detail: str = "", *, expected: int | None = None, provided: int | None = None) -> None:
+        super().__init__(*filter(None, (detail,)))
+        self.expected = expected
+        self.provided = provided
+
+    @property
+    def members(self) -> Mapping[str, int]:
+        """Both offsets, under the names of the draft."""
+        known = {"expected-offset": self.expected, "provided-offset": self.provided}
+        return {name: offset for name, offset in known.items() if offset is not None}
+
+
+class InconsistentLength(MediaServiceError):
+    """Two statements of an upload's length that differ (draft-ietf-httpbis-resumable-upload s7.2)."""
+
+    code = "inconsistent_length"
+    status = 400
+    title = "The upload has another length"
+    problem_type = "https://iana.org/assignments/http-problem-types#inconsistent-upload-length"
+
+
+class BeyondLength(MediaServiceError):
+    """More bytes than the upload's length."""
+
+    code = "beyond_length"
+    status = 400
+    title = "More bytes than the upload has"
+
+
+class UploadEnded(MediaServiceError):
+    """Nothing can be appended any more: all of the upload has arrived."""
+
+    code = "upload_ended"
+    status = 409
+    title = "The upload is complete"
+
+
+class FinalUpload(MediaServiceError):
+    """An upload that is put together from others takes no bytes itself (tus, Concatenation)."""
+
+    code = "final_upload"
+    status = 403
+    title = "The upload is put together from others"
+
+
+class UploadTakenOver(MediaServiceError):
+    """A newer request for the same upload came, so this one had to leave; its bytes so far are kept."""
+
+    code = "upload_taken_over"
+    status = 409
+    title = "A newer request has taken the upload over"
+
+
+class TusVersionUnsupported(MediaServiceError):
+    """`Tus-Resumable` is absent or none of our versions (tus, Core Protocol)."""
+
+    code = "tus_version_unsupported"
+    status = 412
+    title = "This version of tus is not spoken here"
+
+
+class ChecksumUnsupported(MediaServiceError):
+    """`Upload-Checksum` names an algorithm that is not announced (tus, Checksum)."""
+
+    code = "checksum_unsupported"
+    status = 400
+    title = "This checksum is not known here"
+
+
+class ChecksumMismatch(MediaServiceError):
+    """The body is not what its `Upload-Checksum` says; nothing of it is kept (tus, Checksum: 460)."""
+
+    code = "checksum_mismatch"
+    status = 460
+    title = "The bytes do not have their checksum"
+
+
+class DigestMismatch(MediaServiceError):
+    """The body or the whole file is not what `Content-Digest` or `Repr-Digest` says (RFC 9530)."""
+
+    code = "digest_mismatch"
+    status = 400
+    title = "The bytes do not have their digest"
+
+
+class UploadQuota(MediaServiceError):
+    """The key has as many unfinished uploads, or as many bytes in them, as it may."""
+
+    code = "upload_quota"
+    status = 429
+    title = "Too many unfinished uploads"
+    retry_after = 60
 
 
 # --- what was uploaded ----------------------------------------------------------------------------------------

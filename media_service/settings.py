@@ -55,6 +55,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(gt=0, description="An upload that sends nothing for this long, in seconds, is ended with 408."),
     ] = 60.0
+    upload_expires_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="How long a resumable upload is kept after its last byte, in seconds; then what it sent is removed.",
+        ),
+    ] = 7 * 86400
+    max_open_uploads: Annotated[
+        int, Meta(ge=1, description="Unfinished resumable uploads that one key may have.")
+    ] = 1000
+    max_reserved_bytes: Annotated[
+        int,
+        Meta(ge=1, description="Bytes that the unfinished resumable uploads of one key may have together."),
+    ] = 1024 * GIB
+    deduplicate: Annotated[
+        bool,
+        Meta(
+            description="Whether a file that is here already (same SHA-256 and size) gives the asset that there is instead of a second one."
+        ),
+    ] = False
     transcode_workers: Annotated[
         int,
         Meta(

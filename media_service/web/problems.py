@@ -44,9 +44,10 @@ def problem(
         answer["retry-after"] = str(error.retry_after)
     if error.status == 401:
         answer["www-authenticate"] = 'Bearer realm="media_service"'
-    body = {"type": "about:blank", "title": error.title, "status": error.status, "code": error.code}
+    body = {"type": error.problem_type, "title": error.title, "status": error.status, "code": error.code}
     if error.detail:
         body["detail"] = error.detail
+    body |= error.members
     kind = Refusal if body_may_be_unread(request, error.status) else Response[bytes]
     return kind(msgspec.json.encode(body), status_code=error.status, media_type=MEDIA_TYPE, headers=answer)
 
