@@ -1,4 +1,4 @@
-"""The catalog: assets, renditions and segments in a SQL database. A change that returned survives a loss of power."""
+"""The catalog: assets, renditions, segments and uploads in a SQL database. A change that returned survives a loss of power."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import time
 from typing import Unpack
 
 from msgspec.structs import asdict
-from sqlalchemy import URL, delete, insert, select, tuple_, update
+from sqlalchemy import URL, ColumnElement, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import MediaServiceError
@@ -18,8 +18,9 @@ from media_service.store.listing import Position, folded
 from media_service.store.models import assets
 from media_service.store.records import Asset, AssetChanges, AssetState
 from media_service.store.renditions import Renditions, set_ready
+from media_service.store.uploads import Uploads
 
-_ASSET = [column for column in assets.c if column.name != "search_text"]
+_ASSET = [assets.c[name] for name in Asset.__struct_fields__]
 
 
 @asynccontextmanager
@@ -36,7 +37,7 @@ async def open_catalog(url: str | URL) -> AsyncIterator[Catalog]:
             await database.finish()
 
 
-class Catalog(Renditions):
+class Catalog(Renditions, Uploads):
     """Every method may raise errors.CatalogUnavailable, errors.StorageFull when it writes, and NotFound for a record
     that must exist."""
 
@@ -44,18 +45,38 @@ class Catalog(Renditions):
         """Raise CatalogUnavailable unless the database answers, and lies whole where it belongs."""
         await self._check()
 
-    async def add_asset(self, asset: Asset) -> None:
-        """Add a new asset; its id must be new."""
-        await self._write(
-            lambda connection: connection.execute(
-                insert(assets).values(search_text=folded(asset.title, asset.filename), **asdict(asset))
-            )
-        )
+    async def add_asset(self, asset: Asset, *, owner: str = "", idempotency_key: str | None = None) -> Asset:
+        """Add a new asset, whose id must be new; or, when the owner has made one with this key before, that one."""
+
+        async def change(connection: AsyncConnection) -> Asset:
+            if idempotency_key is not None:
+                found = await connection.execute(select(*_ASSET).where(_made_with(owner, idempotency_key)))
+                for row in found.mappings():
+                    return Asset(**row)
+            names = {"search_text": folded(asset.title, asset.filename)}
+            keys = {"owner": owner or None, "idempotency_key": idempotency_key}
+            await connection.execute(insert(assets).values(**asdict(asset), **names, **keys))
+            return asset
+
+        return await self._write(change)
 
     async def asset(self, asset_id: str) -> Asset:
         """One asset. Raises NotFound."""
         rows = await self._read(select(*_ASSET).where(assets.c.id == asset_id))
         return Asset(**only(rows, "asset"))
+
+    async def asset_of_key(self, owner: str, idempotency_key: str) -> Asset | None:
+        """The asset that the owner made with this key."""
+        rows = await self._read(select(*_ASSET).where(_made_with(owner, idempotency_key)))
+        return Asset(**rows[0]) if rows else None
+
+    async def asset_of_digest(self, sha256: str, size: int) -> Asset | None:
+        """The oldest asset of these bytes that is not failed."""
+        query = select(*_ASSET).where(
+            assets.c.sha256 == sha256, assets.c.size == size, assets.c.state != "failed"
+        )
+        rows = await self._read(query.order_by(assets.c.created_at, assets.c.id).limit(1))
+        return Asset(**rows[0]) if rows else None
 
     async def page(
         self,
@@ -186,3 +207,7 @@ class Catalog(Renditions):
     async def asset_ids(self) -> set[str]:
         """The ids of all assets: what the sweeper must leave alone."""
         return {row["id"] for row in await self._read(select(assets.c.id))}
+
+
+def _made_with(owner: str, idempotency_key: str) -> ColumnElement[bool]:
+    return (assets.c.owner == owner) & (assets.c.idempotency_key == idempotency_key)

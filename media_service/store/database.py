@@ -79,6 +79,16 @@ class Database:
             return await to_its_end(task)
 
 
+class OnDatabase:
+    """What all parts of the catalog have: the calls of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._check = database.check
+        self._read = database.read
+        self._rows = database.rows
+        self._write = database.write
+
+
 def only(rows: Sequence[RowMapping], what: str) -> dict[str, Any]:
     """The one row there is. Raises NotFound, in words, when there is none."""
     if not rows:

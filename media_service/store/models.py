@@ -54,8 +54,12 @@ assets = Table(
     Column("seekability", LargeBinary),
     Column("has_poster", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("owner", Text),  # name of the API key that it came with
+    Column("idempotency_key", Text),
     Index(None, "created_at", "id"),  # the order of the list
     Index(None, "state", "created_at", "id"),  # ... of one state; also finds the unfinished
+    Index(None, "sha256", "size"),  # finds twins
+    Index(None, "owner", "idempotency_key", unique=True),  # those without a key differ: NULLs are never equal
 )
 
 renditions = Table(
@@ -113,4 +117,36 @@ failures = Table(
     ForeignKeyConstraint(
         ["asset_id", "rendition"], ["renditions.asset_id", "renditions.name"], ondelete="CASCADE"
     ),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("title", Text),
+    Column("metadata", Text, nullable=False),
+    Column("concat", Text, nullable=False),
+    Column("concat_header", Text, nullable=False),
+    Column("length", BigInteger),
+    Column("offset", BigInteger, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("repr_digests", LargeBinary, nullable=False),
+    Column("idempotency_key", Text),
+    Column("asset_id", Text),  # no foreign key: the upload is remembered when its asset is deleted
+    Column("sha256", Text),
+    Column("error_code", Text),
+    Column("error_detail", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("holder", Text),
+    Column("held_until", BigInteger, nullable=False),
+    Column("wanted", Boolean, nullable=False),
+    Index(None, "owner", "idempotency_key", unique=True),
+    Index(None, "state", "owner"),  # the open ones: counted with each new one, looked for at each start
+    Index(None, "expires_at"),
 )

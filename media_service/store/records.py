@@ -9,6 +9,9 @@ import msgspec
 AssetState = Literal["probing", "playable", "ready", "failed"]
 RenditionState = Literal["queued", "encoding", "ready", "failed"]
 RenditionKind = Literal["video", "audio"]
+UploadDialect = Literal["tus", "ietf"]
+UploadState = Literal["open", "finished", "rejected"]
+UploadConcat = Literal["", "partial", "final"]
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +104,40 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """An unfinished incoming asset, remembered until it expires. Instants are Unix milliseconds; sizes are bytes.
+
+    `open`: its bytes are in the blob of the asset that it will be; `finished`: an asset is made of it; `rejected`: no asset
+    can be, and its bytes are gone. Who holds it may write it: `holder` is a token of a request's own, valid to `held_until`
+    and beyond, until another takes it; `wanted`: somebody else waits for that.
+    """
+
+    id: str  # of the asset that it will be
+    owner: str  # name of the API key
+    dialect: UploadDialect  # that created it
+    state: UploadState = "open"
+    filename: str
+    title: str | None = None
+    metadata: str = ""  # Upload-Metadata (tus) as it was sent
+    concat: UploadConcat = ""
+    concat_header: str = ""  # Upload-Concat (tus) as it was sent
+    length: int | None = None  # of the whole; None while the client has not said
+    offset: int = 0  # what is durable, and all that clients are told
+    complete: bool = False  # the client said that all is there, and it is
+    repr_digests: bytes = b""  # that the whole must have
+    idempotency_key: str | None = None
+    asset_id: str | None = None  # the asset made of it; another's when that had the same bytes or key
+    sha256: str | None = None  # of the whole, lower-case hexadecimal
+    error_code: str | None = None
+    error_detail: str | None = None
+    created_at: int
+    updated_at: int
+    expires_at: int
+    holder: str | None = None
+    held_until: int = 0
+    wanted: bool = False
+
+
 class AssetChanges(TypedDict, total=False):
     """What `Catalog.update_asset` can change; see `Asset`."""
 
@@ -129,3 +166,18 @@ class RenditionChanges(TypedDict, total=False):
     bandwidth: int
     average_bandwidth: int
     layout: bytes  # packed, of its classic file
+
+
+class UploadChanges(TypedDict, total=False):
+    """What the holder of an upload can change; see `Upload`."""
+
+    state: UploadState
+    offset: int
+    length: int | None
+    complete: bool
+    repr_digests: bytes
+    asset_id: str | None
+    sha256: str | None
+    error_code: str | None
+    error_detail: str | None
+    expires_at: int

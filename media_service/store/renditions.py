@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import MediaServiceError
-from media_service.store.database import Database, only
+from media_service.store.database import OnDatabase, only
 from media_service.store.models import assets, failures, renditions, segments
 from media_service.store.records import Failure, Rendition, RenditionChanges, Segment, SegmentPlace
 
@@ -19,14 +19,8 @@ from media_service.store.records import Failure, Rendition, RenditionChanges, Se
 _RENDITION = [column for column in renditions.c if column.name != "layout"]
 
 
-class Renditions:
+class Renditions(OnDatabase):
     """The methods of `store.catalog.Catalog` on renditions, segments and failures."""
-
-    def __init__(self, database: Database) -> None:
-        self._check = database.check
-        self._read = database.read
-        self._rows = database.rows
-        self._write = database.write
 
     async def put_renditions(self, asset_id: str, outlined: Sequence[Rendition]) -> None:
         """In place of all that the asset had: these, without any segment. Raises NotFound without the asset."""
