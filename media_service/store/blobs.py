@@ -27,6 +27,10 @@ class BlobExists(Exception):
     """A blob of this key is there already: keys are used once, so this is a mistake of the caller."""
 
 
+class BlobTaken(Exception):
+    """Somebody else goes on with this blob: who grew it before cannot change it any more."""
+
+
 def checked_key(key: str) -> str:
     """`key` itself. Raises ValueError unless it is 1 to 8 safe segments joined by "/"."""
     segments = key.split("/")
@@ -71,6 +75,49 @@ class BlobWriter(Protocol):
     ) -> None: ...
 
 
+class GrowingBlob(Protocol):
+    """A blob that grows over several requests. As an async context manager it closes on exit, and keeps the blob.
+
+    What was not synced by then may be gone after a loss of power. Every change raises BlobTaken once another `grow` of its
+    key began, and ValueError after the seal.
+    """
+
+    @property
+    def key(self) -> str:
+        """The key it grows under."""
+
+    @property
+    def size(self) -> int:
+        """Bytes there are."""
+
+    @property
+    def fd(self) -> int:
+        """A descriptor that also reads; valid until exit."""
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data`, as `BlobWriter.write` does, with its errors."""
+
+    async def sync(self) -> int:
+        """Make what has been written survive a loss of power; the count of bytes that now does.
+
+        May run beside a `write`, whose bytes then do not count. Raises errors.StorageFull, and errors.NotFound when the
+        blob's tree was deleted. A blob that could not be synced is of no more use: every later change raises the same
+        error, and what had not been synced before has to be sent again.
+        """
+
+    async def cut(self, size: int) -> None:
+        """Drop all bytes behind the first `size`. Raises ValueError when there are fewer."""
+
+    async def seal(self) -> None:
+        """Sync for the last time: the blob is whole. Raises what `sync` raises."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class BlobReader(Protocol):
     """An open blob; an async context manager that lets go of it on exit."""
 
@@ -102,6 +149,14 @@ class BlobStore(Protocol):
         """A new, empty blob that nobody sees until it is sealed; then it is there whole, in place of what was there.
 
         Whoever deletes its tree ends its writer first. Raises errors.StorageFull, here and when it is sealed.
+        """
+
+    async def grow(self, key: str, at: int) -> GrowingBlob:
+        """Go on with a blob that is not sealed behind its first `at` bytes; what lies beyond them is dropped.
+
+        With `at` 0 the blob is made if it is absent; it and its place are durable with the first sync. Whoever still grows
+        it is stopped: its writes end before this returns. Raises BlobCut when there are fewer bytes than `at`,
+        errors.StorageFull, and errors.NotFound when its tree is deleted meanwhile.
         """
 
     async def open(self, key: str) -> BlobReader:

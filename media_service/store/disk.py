@@ -89,6 +89,15 @@ class SharedDescriptor:
         future.add_done_callback(self._leave)
         return await asyncio.shield(future)
 
+    @contextmanager
+    def used(self) -> Iterator[int]:
+        """The descriptor, open within the block whoever closes it meanwhile."""
+        self._users += 1
+        try:
+            yield self.fd
+        finally:
+            self._leave()
+
     def close(self) -> None:
         """Close as soon as nothing uses it. To be called once."""
         self._leave()

@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakValueDictionary
 
 from media_service import errors
 from media_service.store.blobs import (
@@ -30,6 +31,7 @@ from media_service.store.files import (
     read_all,
     read_cached,
 )
+from media_service.store.local_growing import LocalGrowingBlob
 from media_service.store.local_writer import LocalBlobWriter, Place
 
 _READ_THREADS = 16  # reads that wait for the disk at the same time; more only queue in the disk itself
@@ -50,6 +52,9 @@ class LocalBlobs:
         self.root = root.absolute()
         self._margin_bytes = margin_bytes
         self._emptying = threading.Lock()  # see Place
+        self._growing: WeakValueDictionary[str, LocalGrowingBlob] = (
+            WeakValueDictionary()
+        )  # the last of each key
         self._unseen = f"{_UNSEEN}{secrets.token_hex(4)}-"  # its own: those of others are what a crash left
         make_directory(self.root)
         self._readers = ThreadPoolExecutor(_READ_THREADS, "blob-read")
@@ -63,6 +68,15 @@ class LocalBlobs:
         """See `BlobStore.replace`."""
         hidden = self.root / f"{self._unseen}{secrets.token_hex(8)}"
         return await self._begin(key, Place(self._path(key), self.root, self._emptying, hidden=hidden))
+
+    async def grow(self, key: str, at: int) -> LocalGrowingBlob:
+        """See `BlobStore.grow`."""
+        place = Place(self._path(key), self.root, self._emptying)
+        blob = LocalGrowingBlob(key, place, at, self._writers, self._margin_bytes)
+        before = self._growing.get(key)
+        self._growing[key] = blob
+        await blob.open(before)
+        return blob
 
     async def open(self, key: str) -> LocalBlobReader:
         """See `BlobStore.open`."""

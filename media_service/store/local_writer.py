@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from media_service.errors import StorageFull
+from media_service.store.blobs import BlobCut
 from media_service.store.disk import change
 from media_service.store.files import sync_directory, write_all
 
@@ -43,6 +44,33 @@ class Place:
         with self._emptying:
             self._make_parent()
             return os.open(self._path, flags, 0o640)
+
+    def go_on(self, at: int) -> int:
+        """A descriptor of the file, cut to its first `at` bytes; with `at` 0 it is made if it is absent.
+
+        Raises BlobCut when it has fewer, FileNotFoundError when its directory is removed meanwhile.
+        """
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        with self._emptying:
+            if at == 0:
+                self._make_parent()
+                flags |= os.O_CREAT
+            try:
+                fd = os.open(self._path, flags, 0o640)
+            except (FileNotFoundError, NotADirectoryError):
+                if at == 0:
+                    raise
+                raise BlobCut(f"{self._path.relative_to(self._root)} is absent, of {at} bytes") from None
+        try:
+            size = os.fstat(fd).st_size
+            if size >= at:
+                os.ftruncate(fd, at)
+                return fd
+        except OSError:
+            os.close(fd)
+            raise
+        os.close(fd)
+        raise BlobCut(f"{self._path.relative_to(self._root)} ends at byte {size}, before {at}")
 
     def remove(self) -> None:
         """Remove the file, and the directories that are empty without it: each refused upload would leave one.
@@ -83,6 +111,23 @@ class Place:
             yield directory
 
 
+class Room:
+    """Whether the disk has room for what a file grows by, so that `margin_bytes` are left. `start`: where it grows from."""
+
+    def __init__(self, margin_bytes: int, start: int = 0) -> None:
+        self._margin_bytes = margin_bytes
+        self._measured = start - MEASURE_EVERY_BYTES  # where it was last seen that there is
+
+    def check(self, fd: int, start: int, stop: int) -> None:
+        """Raise errors.StorageFull when the bytes [start, stop) have no room."""
+        if stop - self._measured < MEASURE_EVERY_BYTES:
+            return
+        disk = os.fstatvfs(fd)
+        if disk.f_bavail * disk.f_frsize - (stop - start) < self._margin_bytes:
+            raise StorageFull("There is no room left on the disk of the media store.")
+        self._measured = start
+
+
 class LocalBlobWriter:
     """A `store.blobs.BlobWriter` on a file. One write at a time."""
 
@@ -91,10 +136,9 @@ class LocalBlobWriter:
         self._place = place
         self._fd = fd
         self._threads = threads
-        self._margin_bytes = margin_bytes
+        self._room = Room(margin_bytes)
         self._size = 0
         self._synced = 0  # how far the periodic syncs have come
-        self._measured = -MEASURE_EVERY_BYTES  # where it was last seen that the disk has room
         self._closed = False
         self._sealed = False
 
@@ -136,11 +180,7 @@ class LocalBlobWriter:
             await change(self._threads, self._place.remove)
 
     def _append(self, fd: int, data: memoryview) -> None:
-        if self._size + len(data) - self._measured >= MEASURE_EVERY_BYTES:
-            disk = os.fstatvfs(fd)
-            if disk.f_bavail * disk.f_frsize - len(data) < self._margin_bytes:
-                raise StorageFull("There is no room left on the disk of the media store.")
-            self._measured = self._size
+        self._room.check(fd, self._size, self._size + len(data))
         # By position: after a failure half-way the next write starts where the last whole one ended.
         write_all(fd, data, self._size)
         self._size += len(data)
