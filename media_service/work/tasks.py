@@ -94,9 +94,13 @@ class Tasks:
         """Take up every asset that is not finished, and begin to sweep what a crash left behind.
 
         To be called before uploads are accepted: a tree without an asset is left over only as long as nothing new comes.
+        What belongs to an open upload is left to its client, who goes on with it.
         """
-        known = await self._catalog.asset_ids()
-        trees = [tree for tree in await self._blobs.trees() if tree not in known]
+        trees = await self._blobs.trees()
+        # In this order: an upload that is finished meanwhile is seen as the one, the other or both.
+        known = await self._catalog.upload_ids()
+        known |= await self._catalog.asset_ids()
+        trees = [tree for tree in trees if tree not in known]
         blobs: list[str] = []
         for asset in await self._catalog.unfinished():
             if await self._blobs.keys(first_version_tree(asset.id)):

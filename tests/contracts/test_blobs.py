@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_service import errors
-from media_service.store.blobs import BlobCut, BlobExists, BlobStore, checked_key
+from media_service.store.blobs import BlobCut, BlobExists, BlobStore, BlobTaken, checked_key
 from media_service.store.local_blobs import LocalBlobs
 
 
@@ -277,6 +277,176 @@ async def test_what_was_read_does_not_change_with_the_next_read(blobs: BlobStore
     assert (bytes(first), bytes(second)) == (b"aaaa", b"bbbb")
 
 
+async def grow(blobs: BlobStore, key: str, at: int, data: bytes) -> None:
+    async with await blobs.grow(key, at) as blob:
+        await blob.write(data)
+        await blob.sync()
+
+
+async def test_a_growing_blob_is_kept_on_exit_and_goes_on_where_it_is_told(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/original", 0) as blob:
+        await blob.write(b"one ")
+        await blob.write(bytearray(b"two "))
+        await blob.write(memoryview(b"-lost-")[1:-1])
+        await blob.write(b"")
+        assert (blob.size, await blob.sync()) == (12, 12)
+    assert await get(blobs, "asset/original") == b"one two lost"
+    async with await blobs.grow("asset/original", 8) as blob:
+        assert blob.size == 8
+        assert await get(blobs, "asset/original") == b"one two "
+        await blob.write(b"three")
+        await blob.seal()
+        assert blob.fd >= 0
+    assert await get(blobs, "asset/original") == b"one two three"
+    assert await blobs.keys("asset") == ["asset/original"]
+
+
+async def test_a_growing_blob_begins_anew_at_0(blobs: BlobStore) -> None:
+    await grow(blobs, "asset/a", 0, b"never told to anybody")
+    await grow(blobs, "asset/a", 0, b"x")
+    assert await get(blobs, "asset/a") == b"x"
+    async with await blobs.grow("asset/empty", 0) as blob:
+        assert await blob.sync() == 0
+    assert await get(blobs, "asset/empty") == b""
+
+
+async def test_an_error_or_a_cancellation_keeps_what_a_growing_blob_has(blobs: BlobStore) -> None:
+    async def endless() -> None:
+        async with await blobs.grow("asset/a", 0) as blob:
+            await blob.write(b"begin")
+            await blob.sync()
+            begun.set()
+            while True:
+                await blob.write(bytes(4096))
+
+    begun = asyncio.Event()
+    task = asyncio.create_task(endless())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await grow(blobs, "asset/a", 5, b" and end")
+    assert await get(blobs, "asset/a") == b"begin and end"
+
+
+@pytest.mark.parametrize("at", [1, 6, 1 << 40])
+async def test_a_blob_that_is_shorter_than_it_was_said_to_be_does_not_grow(blobs: BlobStore, at: int) -> None:
+    with pytest.raises(BlobCut):
+        await blobs.grow("absent/a", at)
+    assert await blobs.trees() == []
+    await grow(blobs, "asset/a", 0, b"12345"[: min(5, at - 1)])
+    with pytest.raises(BlobCut):
+        await blobs.grow("asset/a", at)
+    assert len(await get(blobs, "asset/a")) == min(5, at - 1)
+
+
+async def test_what_is_cut_off_a_growing_blob_is_gone_and_it_goes_on_there(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as blob:
+        await blob.write(b"right wrong")
+        await blob.sync()
+        await blob.cut(6)
+        assert blob.size == 6
+        assert await get(blobs, "asset/a") == b"right "
+        await blob.cut(6)
+        for size in (-1, 7):
+            with pytest.raises(ValueError, match="6 bytes"):
+                await blob.cut(size)
+        await blob.write(b"again")
+        await blob.seal()
+    assert await get(blobs, "asset/a") == b"right again"
+
+
+async def test_readers_see_a_growing_blob_grow_and_outlive_its_deletion(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as blob:
+        await blob.write(b"first")
+        async with await blobs.open("asset/a") as reader:
+            await blob.write(b"second")
+            assert bytes(await reader.read(0, blob.size)) == b"firstsecond"
+            await blobs.delete_tree("asset")
+            assert bytes(await reader.read(0, blob.size)) == b"firstsecond"
+    assert await blobs.trees() == []
+
+
+async def test_whoever_goes_on_with_a_blob_stops_the_one_before(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as slow:
+        await slow.write(b"committed, and never heard of")
+        await slow.sync()
+        async with await blobs.grow("asset/a", 9) as quick:
+            for change in (slow.write(b"x"), slow.sync(), slow.cut(0), slow.seal()):
+                with pytest.raises(BlobTaken):
+                    await change
+            await quick.write(b" again")
+            await quick.seal()
+    assert await get(blobs, "asset/a") == b"committed again"
+
+
+async def test_of_many_who_go_on_with_a_blob_only_the_last_writes(blobs: BlobStore) -> None:
+    async def attempt(number: int) -> bool:
+        async with await blobs.grow("asset/a", 4) as blob:
+            try:
+                for _ in range(50):
+                    await blob.write(b"%02d" % number)
+            except BlobTaken:
+                return False
+            return True
+
+    await grow(blobs, "asset/a", 0, b"same")
+    outcomes = await asyncio.gather(*map(attempt, range(10)))
+    assert outcomes == [False] * 9 + [True]
+    assert await get(blobs, "asset/a") == b"same" + b"09" * 50
+
+
+async def test_blobs_of_different_keys_grow_beside_each_other(blobs: BlobStore) -> None:
+    async def story(number: int) -> None:
+        for at in range(0, 100, 10):
+            await grow(blobs, f"asset{number}/a", at, bytes([number]) * 10)
+
+    await asyncio.gather(*map(story, range(20)))
+    for number in range(20):
+        assert await get(blobs, f"asset{number}/a") == bytes([number]) * 100
+
+
+async def test_a_growing_blob_may_be_synced_while_it_is_written(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as blob:
+        synced = await asyncio.gather(*(step for _ in range(20) for step in (blob.write(b"x"), blob.sync())))
+        assert all(count is None or 0 <= count <= 20 for count in synced)
+        assert await blob.sync() == 20
+
+
+async def test_a_growing_blob_does_not_change_after_its_seal_nor_after_its_exit(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as blob:
+        await blob.write(b"x")
+        await blob.seal()
+        for change in (blob.write(b"y"), blob.sync(), blob.cut(0), blob.seal()):
+            with pytest.raises(ValueError, match="sealed"):
+                await change
+    with pytest.raises(ValueError, match="closed"):
+        _ = blob.fd
+    async with await blobs.grow("asset/b", 0) as blob:
+        pass
+    for change in (blob.write(b"y"), blob.sync(), blob.cut(0), blob.seal()):
+        with pytest.raises(ValueError, match="closed"):
+            await change
+    assert await get(blobs, "asset/a") == b"x"
+
+
+async def test_a_growing_blob_whose_tree_was_deleted_says_so_and_makes_no_new_one(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as blob:
+        await blob.write(b"x")
+        await blobs.delete_tree("asset")
+        with pytest.raises(errors.NotFound):
+            await blob.sync()
+    assert await blobs.trees() == []
+
+
+async def test_a_blob_that_came_and_went_beside_a_growing_one_leaves_its_place(blobs: BlobStore) -> None:
+    async with await blobs.grow("asset/a", 0) as blob:
+        async with await blobs.create("asset/b"):
+            pass
+        await blob.sync()
+    assert await blobs.keys("asset") == ["asset/a"]
+
+
 async def test_there_is_room(blobs: BlobStore) -> None:
     assert blobs.free_bytes() > 0
 
@@ -307,6 +477,8 @@ async def test_a_key_that_is_not_safe_is_refused_everywhere(blobs: BlobStore, ke
     for call in (blobs.create, blobs.replace, blobs.open, blobs.delete, blobs.delete_tree):
         with pytest.raises(ValueError, match="not a blob key"):
             await call(key)
+    with pytest.raises(ValueError, match="not a blob key"):
+        await blobs.grow(key, 0)
 
 
 @given(st.text())

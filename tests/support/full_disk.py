@@ -8,6 +8,7 @@ from typing import cast
 
 from media_service.errors import StorageFull
 from media_service.store.local_blobs import LocalBlobs
+from media_service.store.local_growing import LocalGrowingBlob
 from media_service.store.local_writer import LocalBlobWriter
 
 
@@ -27,9 +28,13 @@ class FullDisk(LocalBlobs):
         """See `BlobStore.replace`."""
         return cast("LocalBlobWriter", _Writer(await super().replace(key), self))
 
+    async def grow(self, key: str, at: int) -> LocalGrowingBlob:
+        """See `BlobStore.grow`."""
+        return cast("LocalGrowingBlob", _Writer(await super().grow(key, at), self))
+
 
 class _Writer:
-    def __init__(self, writer: LocalBlobWriter, disk: FullDisk) -> None:
+    def __init__(self, writer: LocalBlobWriter | LocalGrowingBlob, disk: FullDisk) -> None:
         self._writer = writer
         self._disk = disk
 
