@@ -17,7 +17,7 @@ MIB = 1 << 20
 # Does what each line of its input says, and answers with a line when that is done.
 OBEDIENT = """
 import os, subprocess, sys
-BURN = "import time\\nwhile time.process_time() < 0.5: pass"
+BURN = "import time\\nuntil = time.process_time() + 0.5\\nwhile time.process_time() < until: pass"
 for line in sys.stdin:
     match line.split():
         case ["burn"]:
@@ -79,7 +79,7 @@ def test_the_peak_is_what_was_held_at_a_time_in_memfds_too(obedient: Obedient) -
 def test_what_is_done_by_hand_counts_as_the_receivers_and_what_was_made_is_removed(
     obedient: Obedient,
 ) -> None:
-    removed = []
+    removed: list[str] = []
 
     def burn(_: str) -> None:
         until = time.thread_time() + 0.3
