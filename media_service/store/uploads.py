@@ -7,8 +7,9 @@ forgotten when its lease ends; one that only was slow finds its hold lost, and w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import time
-from typing import Any, Unpack
+from typing import Unpack
 
 from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
@@ -82,16 +83,18 @@ class Uploads(OnDatabase):
         self, upload_id: str, holder: str, *, until: int, offset: int, expires_at: int
     ) -> bool:
         """Say how far the upload has come, and hold it on; whether somebody else wants it. Raises HoldLost."""
-        held = await self._change(upload_id, holder, held_until=until, offset=offset, expires_at=expires_at)
+        held = await self._change(
+            upload_id, holder, {"held_until": until, "offset": offset, "expires_at": expires_at}
+        )
         return held.wanted
 
     async def release_upload(self, upload_id: str, holder: str, **changes: Unpack[UploadChanges]) -> Upload:
         """Change the upload and leave it to others. Raises HoldLost."""
-        return await self._change(upload_id, holder, **changes, **_RELEASED)
+        return await self._change(upload_id, holder, {**changes, **_RELEASED})
 
     async def set_upload(self, upload_id: str, holder: str, **changes: Unpack[UploadChanges]) -> Upload:
         """Change the upload and hold it on. Raises HoldLost."""
-        return await self._change(upload_id, holder, **changes)
+        return await self._change(upload_id, holder, {**changes})
 
     async def delete_upload(self, upload_id: str, holder: str) -> None:
         """Forget the upload. Raises HoldLost."""
@@ -125,7 +128,7 @@ class Uploads(OnDatabase):
         rows = await self._read(select(uploads.c.id).where(uploads.c.state == "open"))
         return {row["id"] for row in rows}
 
-    async def _change(self, upload_id: str, holder: str, **values: Any) -> Upload:
+    async def _change(self, upload_id: str, holder: str, values: Mapping[str, object]) -> Upload:
         async def change(connection: AsyncConnection) -> Upload:
             changed = await connection.execute(
                 update(uploads)
