@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.support.forms import CONTENT_TYPE, file, form
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawConnection
 from tests.support.server import Server, running_server
+from tests.support.small_disk import fill, tiny_disk
 from tests.support.uploads import (
     UPLOADS,
     RawUpload,
@@ -27,6 +27,8 @@ from tests.support.uploads import (
     key,
     padded,
 )
+
+__all__ = ["tiny_disk"]
 
 MIB = 1 << 20
 BUDGET = 16 * MIB
@@ -159,20 +161,6 @@ def test_an_upload_that_only_trickles_is_not_stalled(small: Server, film: bytes)
 # --- a full disk ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 80 MiB, of which the service leaves the last 64 to its catalog."""
-    mounted = tmp_path / "media"
-    mounted.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(mounted)]
-    if subprocess.run(argv, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a file system is not allowed here")
-    try:
-        yield tmp_path
-    finally:
-        subprocess.run(["umount", str(mounted)], check=True)
-
-
 @pytest.mark.parametrize("memory", [0, BUDGET], ids=["to disk", "in memory"])
 def test_a_full_disk_refuses_uploads_and_nothing_else(tiny_disk: Path, film: bytes, memory: int) -> None:
     filler = tiny_disk / "media" / "filler"
@@ -220,16 +208,6 @@ def test_a_disk_that_fills_up_under_an_upload_of_unknown_length_ends_it(tiny_dis
             assert_problem(answer, 507, "storage_full")
             assert blob_trees(service) == before
             assert client.put(UPLOADS, content=film).status_code == 201
-
-
-def fill(path: Path) -> None:
-    """Write to `path` until its disk is full."""
-    with path.open("wb", buffering=0) as filler:
-        try:
-            while filler.write(bytes(MIB)):
-                pass
-        except OSError:
-            return
 
 
 def test_an_upload_that_the_stopping_service_ends_is_told_so(tmp_path: Path, film: bytes) -> None:
