@@ -95,6 +95,17 @@ async def test_a_migration_that_breaks_leaves_nothing_half_made(
         assert await connection.run_sync(differences) == []
 
 
+def make(path: Path, version: str, rows: str) -> None:
+    """A catalog as an older version of the service left it."""
+    with sqlite3.connect(path) as old, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "HEAD", version)
+        engine = create_engine("sqlite://", creator=lambda: old, poolclass=StaticPool)
+        with engine.begin() as connection:
+            migrations.upgrade(connection)
+        old.executescript(rows)
+    old.close()
+
+
 FIRST_VERSION = """
 INSERT INTO assets (id, title, filename, search_text, extension, media_type, size, sha256, state, created_at, updated_at,
                     version, seekability, original_layout, has_poster, attempts, facts)
@@ -109,13 +120,7 @@ VALUES ('ready', '720p', 0, 'ready/runs/x', 0, 9, 3, 0, 9, x'00');
 
 async def test_films_of_the_first_version_are_made_again(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite3"
-    with sqlite3.connect(path) as old, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "HEAD", "0001")
-        engine = create_engine("sqlite://", creator=lambda: old, poolclass=StaticPool)
-        with engine.begin() as connection:
-            migrations.upgrade(connection)
-        old.executescript(FIRST_VERSION)
-    old.close()
+    make(path, "0001", FIRST_VERSION)
     async with open_catalog(sqlite_url(path)) as catalog:
         [unfinished] = await catalog.unfinished()
         assert (unfinished.id, unfinished.state, unfinished.version) == ("ready", "probing", 6)
@@ -126,6 +131,31 @@ async def test_films_of_the_first_version_are_made_again(tmp_path: Path) -> None
         assert await catalog.renditions("ready") == []
         assert await catalog.made("ready") == {}
         assert (await catalog.asset("failed")).state == "failed"
+
+
+SECOND_VERSION = """
+INSERT INTO assets (id, title, filename, search_text, extension, media_type, size, sha256, state, created_at, updated_at,
+                    version, has_poster, attempts)
+VALUES ('one', 'A film', 'a.mp4', '', 'mp4', 'video/mp4', 5, 'ab', 'ready', 1, 2, 5, 1, 0),
+       ('twin', 'A film', 'a.mp4', '', 'mp4', 'video/mp4', 5, 'ab', 'ready', 2, 2, 5, 1, 0);
+INSERT INTO renditions (asset_id, name, position, kind, state, packaged, codecs, bandwidth, average_bandwidth, segments,
+                        made_segments)
+VALUES ('one', '720p', 0, 'video', 'ready', 0, '', 1, 1, 3, 3);
+"""
+
+
+async def test_films_of_the_second_version_stay_as_they_are_and_are_found_by_their_bytes(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "c.sqlite3"
+    make(path, "0002", SECOND_VERSION)
+    async with open_catalog(sqlite_url(path)) as catalog:
+        one = await catalog.asset("one")
+        assert (one.state, one.version, one.title, one.updated_at) == ("ready", 5, "A film", 2)
+        assert [rendition.name for rendition in await catalog.renditions("one")] == ["720p"]
+        assert await catalog.asset_of_digest("ab", 5) == one
+        assert await catalog.asset_of_key("", "") is None
+        assert await catalog.upload_ids() == set()
 
 
 async def test_a_catalog_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from media_service.errors import CatalogUnavailable, ConverterKilled, NotFound, StorageFull, TranscodeFailed
-from media_service.store.keys import first_version_tree, poster_key, segment_key, subtitles_key
+from media_service.store.keys import first_version_tree, original_key, poster_key, segment_key, subtitles_key
 from media_service.store.local_blobs import LocalBlobs
-from media_service.store.records import Asset
+from media_service.store.records import Asset, Upload, UploadState
 from media_service.work import tasks as module
 from media_service.work.extras import Extras
 from media_service.work.indexing import Indexer
@@ -22,6 +22,7 @@ from media_service.work.keeping import keep
 from media_service.work.runs import MAX_ATTEMPTS, Run
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
+from tests.contracts.test_catalog import asset as row
 from tests.support.films import Film, Films
 from tests.support.full_disk import FullDisk
 from tests.support.media import ffmpeg
@@ -61,6 +62,42 @@ async def test_resuming_sweeps_what_no_asset_owns(workshop: Workshop, films: Fil
         await swept()
     assert await workshop.blobs.trees() == [asset.id]
     assert workshop.files(asset) == before
+
+
+def upload(name: str, state: UploadState, asset_id: str | None = None) -> Upload:
+    return Upload(
+        id=name,
+        owner="admin",
+        dialect="tus",
+        state=state,
+        filename="film.mp4",
+        length=1,
+        asset_id=asset_id,
+        created_at=0,
+        updated_at=0,
+        expires_at=0,  # whoever expires uploads removes their bytes too
+    )
+
+
+async def test_resuming_leaves_the_bytes_of_open_uploads_alone_and_sweeps_those_of_others(
+    workshop: Workshop,
+) -> None:
+    await workshop.catalog.add_asset(row("made", state="ready"))
+    for one in (
+        upload("made", "finished", "made"),
+        upload("twin", "finished", "made"),
+        upload("deleted", "finished", "deleted"),
+        upload("open", "open"),
+        upload("refused", "rejected"),
+    ):
+        await workshop.catalog.add_upload(one, max_open=5, max_reserved_bytes=5, now=0)
+        async with await workshop.blobs.grow(original_key(one.id), 0) as blob:
+            await blob.write(b"x")
+            await blob.seal()
+    async with workshop.tasks() as tasks:
+        await tasks.resume()
+        await swept()
+    assert await workshop.blobs.trees() == ["made", "open"]
 
 
 async def test_what_comes_after_the_start_is_never_swept(workshop: Workshop) -> None:
