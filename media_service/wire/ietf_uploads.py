@@ -2,6 +2,9 @@
 
 `Upload-Complete`, `Upload-Offset` and `Upload-Length` are structured fields (RFC 9651). Where they are something else
 they are ignored, as s4.1 wants it; where they are needed, the request then lacks them.
+
+`Upload-Draft-Interop-Version` is not looked at: clients of versions 6 and 7 say the same with the same headers, and those
+before them lack the media type of an append, which is refused in words.
 """
 
 from __future__ import annotations
@@ -38,16 +41,22 @@ MAX_INTEGER = 10**15 - 1  # of structured fields (RFC 9651 s3.3.1)
 
 
 def read_creation(headers: Headers) -> Creation:
-    """A POST on the collection (s4.2). Raises InvalidRequest, UploadTooLarge, InconsistentLength, BeyondLength, UnsupportedBody."""
+    """A POST on the collection (s4.2).
+
+    Raises InvalidRequest, UploadTooLarge, InconsistentLength, BeyondLength, UnsupportedBody.
+    """
     complete = _read_complete(headers)
     content_length = read_content_length(headers)
     kind = media_type(headers)
     if kind.startswith("multipart/"):
         raise UnsupportedBody(f"Content-Type is {clip(kind)}; a resumable upload is the bare file.")
     refuse_coded(headers)
+    length = _read_length(headers, offset=0, content_length=content_length, complete=complete)
+    if length is not None and content_length is not None and content_length > length:
+        raise BeyondLength(f"The body has {content_length} bytes, Upload-Length is {length}.")
     return Creation(
         dialect="ietf",
-        length=_read_length(headers, offset=0, content_length=content_length, complete=complete),
+        length=length,
         complete=complete,
         has_content=content_length != 0,
         filename=_read_filename(headers.get("content-disposition", "")),
@@ -106,8 +115,6 @@ def _read_length(headers: Headers, *, offset: int, content_length: int | None, c
         raise UploadTooLarge(f"The upload would end at byte {end}, which is more than any file has.")
     if complete and stated not in {None, end}:
         raise InconsistentLength(f"Upload-Length is {stated}, but the upload would end at byte {end}.")
-    if stated is not None and end > stated and offset == 0:
-        raise BeyondLength(f"The body has {content_length} bytes, Upload-Length is {stated}.")
     return end if complete else stated
 
 
