@@ -128,8 +128,11 @@ class LocalGrowingBlob:
 
     def _append(self, fd: int, data: memoryview) -> None:
         self._room.check(fd, self._size, self._size + len(data))
-        # By position: after a failure half-way the next write starts where the last whole one ended.
-        write_all(fd, data, self._size)
+        try:
+            write_all(fd, data, self._size)
+        except OSError:
+            os.ftruncate(fd, self._size)  # half a piece is of no use, and others need the room
+            raise
         self._size += len(data)
 
     def _cut(self, fd: int, size: int) -> None:
@@ -144,7 +147,6 @@ class LocalGrowingBlob:
         return size
 
     def _seal(self, fd: int) -> None:
-        os.ftruncate(fd, self._size)  # what a failed write left behind the end
         os.fsync(fd)
         self._name()
 

@@ -227,6 +227,7 @@ async def test_a_full_disk_appends_nothing_and_takes_more_when_there_is_room(
         with pytest.raises(StorageFull):
             await blob.write(b"0123456789")
         assert (blob.size, await blob.sync()) == (0, 0)
+        assert await get(blobs, "asset/a") == b""
         full = False
         await blob.write(b"ab")
         await blob.seal()
