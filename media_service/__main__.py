@@ -9,7 +9,7 @@ import sys
 import click
 
 from media_service import __version__
-from media_service.app import create_app
+from media_service.app import create_app, stopping
 from media_service.server.limits import raise_descriptor_limit
 from media_service.server.listener import Listener
 from media_service.server.token import TokenUnusable, admin_token
@@ -48,8 +48,7 @@ def serve() -> None:
                 host=settings.host,
                 port=settings.port,
                 shutdown_seconds=settings.shutdown_seconds,
-                # Looked up when it is called: the lifespan puts it there.
-                on_stopping=lambda: app.state.events.close(),  # noqa: PLW0108
+                on_stopping=lambda: stopping(app),
             )
             listener.run()
     except (DirectoryUnusable, TokenUnusable) as error:

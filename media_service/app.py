@@ -17,6 +17,7 @@ from media_service.errors import MediaServiceError
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import Admission
+from media_service.ingest.uploads import Uploads
 from media_service.memory.budget import Budget
 from media_service.playback.classics import Classics
 from media_service.playback.library import Library
@@ -28,7 +29,7 @@ from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
-from media_service.web import assets, events, media, operations, pages
+from media_service.web import assets, events, media, operations, pages, uploads
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
 from media_service.work.demand import Demand
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 # fmt: off
 PROVIDED = (
     "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "library", "playlists", "seeker",
-    "segments", "tasks",
+    "segments", "tasks", "uploads",
 )
 # fmt: on
 
@@ -70,6 +71,7 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
             *media.HANDLERS,
             *operations.HANDLERS,
             *pages.HANDLERS,
+            *uploads.HANDLERS,
         ],
         lifespan=[lifespan],
         dependencies={name: Provide(_from_state(name), sync_to_thread=False) for name in PROVIDED},
@@ -83,6 +85,12 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
         # JSON bodies only; the upload routes set their own limit.
         request_max_body_size=1 << 20,
     )
+
+
+def stopping(app: Litestar) -> None:
+    """The listener takes no more requests: let those end that could go on for hours."""
+    app.state.events.close()
+    app.state.uploads.stop()
 
 
 def _from_state(name: str) -> Any:
@@ -126,10 +134,23 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
         catalog=catalog,
         limits=limits,
         submit=tasks.submit,
+        deduplicate=settings.deduplicate,
     )
     state.tasks = tasks
     _open_films(state, means, Demand(means, going, inits, makes=settings.transcode_workers > 0))
     await tasks.resume()
+    # Last: it finishes what a crash cut short, and its leftovers are none.
+    state.uploads = await stack.enter_async_context(
+        Uploads(
+            catalog=catalog,
+            blobs=blobs,
+            admission=state.admission,
+            max_bytes=settings.max_upload_bytes,
+            max_open=settings.max_open_uploads,
+            max_reserved_bytes=settings.max_reserved_bytes,
+            expires_seconds=settings.upload_expires_seconds,
+        )
+    )
 
 
 def _tasks(settings: Settings, means: Means, news: Events, going: Going, inits: Inits) -> Tasks:

@@ -397,3 +397,13 @@ class StorageFull(MediaServiceError):
     status = 507
     title = "The storage is full"
     retry_after = 60
+
+
+def remembered(code: str, detail: str) -> MediaServiceError:
+    """The error that was kept by its code and its sentence; a code of another version is the base of them all."""
+    kinds = [MediaServiceError]
+    for kind in kinds:
+        if kind.code == code:
+            return kind(detail)
+        kinds += kind.__subclasses__()
+    return MediaServiceError(detail)

@@ -11,13 +11,13 @@ from litestar.params import Parameter
 
 from media_service.errors import InvalidRequest, UnsupportedBody
 from media_service.ingest.intake import Intake
-from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, tidy_title
+from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, Label, tidy_title
 from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 from media_service.web.body import announced_length, body_chunks, told_of_shutdown
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
-from media_service.web.guards import require_key
+from media_service.web.guards import owner_of, require_key
 from media_service.web.openapi import ApiOperation, FormOperation, RawOperation
 from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
 from media_service.wire.disposition import clean_filename
@@ -63,7 +63,8 @@ async def upload_form(
         intake.begin(announced_length(request), overhead=OVERHEAD_BYTES) as incoming,
     ):
         await form.read(content_type, body_chunks(request, idle_seconds=idle_seconds), incoming)
-        asset = await admission.admit(incoming, filename=form.filename, title=form.fields.get("title"))
+        label = Label(filename=form.filename, title=form.fields.get("title"), owner=owner_of(request))
+        asset = await admission.admit(incoming, label)
     return await _created(catalog, asset)
 
 
@@ -93,7 +94,8 @@ async def upload_raw(
     async with told_of_shutdown(), intake.begin(announced_length(request)) as incoming:
         async for chunk in body_chunks(request, idle_seconds=idle_seconds):
             await incoming.write(chunk)
-        asset = await admission.admit(incoming, filename=clean_filename(filename), title=title)
+        label = Label(filename=clean_filename(filename), title=title, owner=owner_of(request))
+        asset = await admission.admit(incoming, label)
     return await _created(catalog, asset)
 
 

@@ -126,8 +126,8 @@ def asset_json(asset: Asset, renditions: Sequence[Rendition]) -> AssetJson:
         media_type=asset.media_type,
         size=asset.size,
         sha256=asset.sha256,
-        created_at=_instant(asset.created_at),
-        updated_at=_instant(asset.updated_at),
+        created_at=instant(asset.created_at),
+        updated_at=instant(asset.updated_at),
         facts=_facts(asset),
         seekability=msgspec.json.decode(asset.seekability, type=Seekability) if asset.seekability else None,
         renditions=[_rendition(one) for one in renditions],
@@ -239,7 +239,8 @@ def _facts(asset: Asset) -> Facts | None:
     return None if asset.facts is None else _decoded(asset.facts)
 
 
-def _instant(unix_ms: int) -> str:
+def instant(unix_ms: int) -> str:
+    """RFC 3339, in UTC, to the millisecond."""
     return (
         datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     )

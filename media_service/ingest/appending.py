@@ -1,0 +1,127 @@
+"""One append to an upload: does it fit, take it, commit it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+from media_service.errors import (
+    BeyondLength,
+    ChecksumMismatch,
+    DigestMismatch,
+    InconsistentLength,
+    NotFound,
+    OffsetMismatch,
+    UploadTooLarge,
+)
+from media_service.ingest.digests import BodyDigests
+from media_service.ingest.finishing import Digests, digest_record
+from media_service.ingest.holds import Holding, Holds
+from media_service.ingest.receiving import Receiving
+from media_service.store.blobs import BlobCut, BlobStore
+from media_service.store.keys import original_key
+from media_service.store.records import Upload, UploadChanges
+from media_service.wire.upload_requests import Append
+
+log = logging.getLogger(__name__)
+
+
+class Appender:
+    """Appends to uploads that are held. `max_bytes` is the most that any may have."""
+
+    def __init__(self, blobs: BlobStore, holds: Holds, digests: Digests, *, max_bytes: int) -> None:
+        self._blobs = blobs
+        self._holds = holds
+        self._digests = digests
+        self._max_bytes = max_bytes
+
+    async def append(self, holding: Holding, wish: Append, chunks: AsyncIterator[bytes]) -> None:
+        """Take the body and commit what the upload is behind it. Raises as `Uploads.append` does."""
+        length = self._checked_length(holding.upload, wish)
+        size = await self._receive(holding, wish, length, chunks)
+        complete = size == length if wish.complete is None else wish.complete
+        if complete and length is not None and size != length:
+            raise InconsistentLength(f"The upload is to end with {size} bytes, and should have {length}.")
+        changes: UploadChanges = {
+            "offset": size,
+            "length": size if complete else length,
+            "complete": complete,
+            "expires_at": self._holds.expiry(),
+        }
+        if wish.repr_digests:
+            changes["repr_digests"] = digest_record(wish.repr_digests)
+        await holding.commit(changes)
+
+    async def _receive(
+        self, holding: Holding, wish: Append, length: int | None, chunks: AsyncIterator[bytes]
+    ) -> int:
+        """Take the body; how many bytes the upload has behind it, all durable."""
+        upload = holding.upload
+        try:
+            growing = await self._blobs.grow(original_key(upload.id), upload.offset)
+        except BlobCut:
+            # An operator's doing. The draft wants the upload to be gone then (s4.1.1), so that the client begins anew.
+            log.exception("bytes of the upload %s are gone", upload.id)
+            await discard(holding, self._blobs, self._digests)
+            raise NotFound("Bytes of this upload are gone; begin a new one.") from None
+        async with growing as blob:
+            receiving = Receiving(
+                holding,
+                blob,
+                self._digests.of(upload),
+                checks=BodyDigests(wish.checks.content),
+                check_error=ChecksumMismatch if wish.checks.tus_checksum else DigestMismatch,
+                limit=self._max_bytes if length is None else length,
+                beyond=too_large(self._max_bytes) if length is None else _beyond(length),
+            )
+            try:
+                return await receiving.receive(chunks)
+            finally:
+                self._digests.keep(upload.id, receiving.digest)
+
+    def _checked_length(self, upload: Upload, wish: Append) -> int | None:
+        """The upload's length, if it is known by now. Raises an error when the request does not fit the upload."""
+        if wish.offset != upload.offset:
+            raise mismatch(upload.offset, wish.offset)
+        length = upload.length
+        if wish.length is not None:
+            if wish.length > self._max_bytes:
+                raise too_large(self._max_bytes)
+            if wish.length < upload.offset or length not in {None, wish.length}:
+                known = f"at least {upload.offset}" if length is None else str(length)
+                raise InconsistentLength(f"The upload has {known} bytes, and the request says {wish.length}.")
+            length = wish.length
+        if wish.content_length is not None:
+            end = upload.offset + wish.content_length
+            if length is not None and end > length:
+                raise _beyond(length)
+            if end > self._max_bytes:
+                raise too_large(self._max_bytes)
+        return length
+
+
+async def discard(holding: Holding, blobs: BlobStore, digests: Digests) -> None:
+    """Forget the upload that is held and, unless an asset was made of them, its bytes."""
+    await holding.delete()
+    upload = holding.upload
+    digests.forget(upload.id)
+    if upload.asset_id != upload.id:
+        await blobs.delete_tree(upload.id)
+
+
+def too_large(max_bytes: int) -> UploadTooLarge:
+    """The error of an upload that has more."""
+    return UploadTooLarge(f"At most {max_bytes} bytes are accepted.")
+
+
+def mismatch(expected: int, provided: int) -> OffsetMismatch:
+    """The error of an append that begins elsewhere than where the bytes end."""
+    return OffsetMismatch(
+        f"The upload has {expected} bytes; the request begins at {provided}.",
+        expected=expected,
+        provided=provided,
+    )
+
+
+def _beyond(length: int) -> BeyondLength:
+    return BeyondLength(f"The upload has {length} bytes; the request goes on beyond them.")

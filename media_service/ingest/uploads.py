@@ -1,0 +1,253 @@
+"""Resumable uploads, whatever protocol they come by: begun, appended to, asked for, given up, finished.
+
+An upload's id is the id that its asset will have, and its bytes grow in the very blob that the asset will be served from:
+nothing is copied at the end. Who may write is a matter of `holds`, how bytes become durable one of `receiving`, what becomes
+of a complete upload one of `finishing`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+from media_service.errors import (
+    BeyondLength,
+    FinalUpload,
+    InvalidRequest,
+    MediaServiceError,
+    NotFound,
+    StorageFull,
+    UploadEnded,
+)
+from media_service.ingest.appending import Appender, discard, mismatch, too_large
+from media_service.ingest.finishing import Digests, Finisher, digest_record
+from media_service.ingest.holds import Holds, now_ms
+from media_service.ingest.intake import new_asset_id
+from media_service.ingest.pipeline import Admission
+from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore
+from media_service.store.catalog import Catalog
+from media_service.store.disk import to_its_end
+from media_service.store.records import Upload
+from media_service.wire.upload_requests import Append, Creation
+
+SWEEP_SECONDS = 5.0  # two questions to an index; after a crash, clients wait for the lease and this
+
+log = logging.getLogger(__name__)
+
+
+class Uploads:
+    """The resumable uploads of one server; an async context manager. Limits are bytes, but for `max_open`, per owner."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        blobs: BlobStore,
+        admission: Admission,
+        max_bytes: int,
+        max_open: int,
+        max_reserved_bytes: int,
+        expires_seconds: int,
+    ) -> None:
+        self.max_bytes = max_bytes
+        self.expires_seconds = expires_seconds
+        self._catalog = catalog
+        self._blobs = blobs
+        self._max_open = max_open
+        self._max_reserved_bytes = max_reserved_bytes
+        self._holds = Holds(catalog, expires_seconds=expires_seconds)
+        self._digests = Digests()
+        self._finisher = Finisher(
+            catalog=catalog, blobs=blobs, admission=admission, holds=self._holds, digests=self._digests
+        )
+        self._appender = Appender(blobs, self._holds, self._digests, max_bytes=max_bytes)
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._sweeping = asyncio.create_task(self._sweep_on(), name="sweeping uploads")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._sweeping is not None
+        self._sweeping.cancel()
+        await asyncio.gather(self._sweeping, return_exceptions=True)
+        await self._finisher.end()
+
+    def stop(self) -> None:
+        """The service stops: whoever sends is told to go on later, with all kept that has come."""
+        self._holds.stop()
+
+    async def create(
+        self, owner: str, wish: Creation, chunks: AsyncIterator[bytes], *, idempotency_key: str | None = None
+    ) -> Upload:
+        """A new upload with what its body brings; or, when the owner has begun one with this key before, that one.
+
+        Raises UploadTooLarge, UploadQuota, StorageFull, InvalidRequest for parts that cannot be put together, and whatever
+        `append` does. Without a key a creation that fails is forgotten: nobody ever learned its id.
+        """
+        final = wish.concat == "final"
+        length = await self._length_of_parts(owner, wish.parts) if final else wish.length
+        self._check_room(length)
+        if final and idempotency_key is None:
+            # Who lost the answer asks again for the same parts, whose bytes have moved on by then. No client can send a key
+            # that begins with a space.
+            idempotency_key = f" {hashlib.sha256(wish.concat_header.encode()).hexdigest()}"
+        upload = self._new(owner, wish, length, idempotency_key)
+        known = await self._catalog.add_upload(
+            upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
+        )
+        if known.id != upload.id:
+            return known
+        if final:
+            return await self.outcome(upload)
+        if not wish.has_content and not wish.complete and length != 0:
+            return upload
+        append = Append(
+            dialect=wish.dialect, offset=0, complete=wish.complete, length=length, checks=wish.checks
+        )
+        try:
+            return await self.append(upload.id, owner, append, chunks)
+        except BaseException:
+            if idempotency_key is None:
+                with suppress(MediaServiceError):
+                    await to_its_end(self.cancel(upload.id, owner))
+            raise
+
+    async def append(self, upload_id: str, owner: str, wish: Append, chunks: AsyncIterator[bytes]) -> Upload:
+        """The upload behind the bytes of `chunks`, and, when they are the last, behind its finishing.
+
+        Raises NotFound, OffsetMismatch, InconsistentLength, BeyondLength, UploadTooLarge, UploadEnded, FinalUpload,
+        UploadTakenOver, ShuttingDown, ChecksumMismatch, DigestMismatch, StorageFull, and what `chunks` raises. What came
+        before an error is kept, but for a body with a checksum.
+        """
+        before = await self.look(upload_id, owner)
+        if before.concat == "final":
+            raise FinalUpload("This upload is put together from others; nothing can be appended to it.")
+        if _is_over(before):
+            return await self._again(before, wish)
+        there = self._holds.here(upload_id)
+        if there is not None and there.received != wish.offset:
+            # Whoever begins elsewhere than where the bytes end disturbs nobody: of two that begin at one offset, the one
+            # wins whose bytes came first.
+            raise mismatch(there.committed, wish.offset)
+        async with AsyncExitStack() as stack:
+            holding = await stack.enter_async_context(await self._holds.take(upload_id, owner))
+            if _is_over(holding.upload):
+                await holding.release()
+                return await self._again(holding.upload, wish)
+            try:
+                await self._appender.append(holding, wish, chunks)
+            except BeyondLength:
+                if wish.dialect == "ietf":  # the draft wants it deactivated (s4.4.2)
+                    await discard(holding, self._blobs, self._digests)
+                raise
+            if holding.upload.state == "open" and holding.upload.complete and holding.upload.concat == "":
+                return await asyncio.shield(self._finisher.start(holding, stack.pop_all()))
+        return holding.upload
+
+    async def outcome(self, upload: Upload) -> Upload:
+        """The upload behind its finishing, if it is complete: that of the finishing under way, or of one begun now."""
+        if upload.state != "open" or not upload.complete or upload.concat == "partial":
+            return upload
+        running = self._finisher.running(upload.id)
+        if running is None:
+            async with AsyncExitStack() as stack:
+                holding = await stack.enter_async_context(await self._holds.take(upload.id, upload.owner))
+                if holding.upload.state != "open":
+                    return holding.upload
+                running = self._finisher.start(holding, stack.pop_all())
+        return await asyncio.shield(running)
+
+    async def retrieve(self, upload_id: str, owner: str) -> Upload:
+        """The upload, its offset settled: whoever still writes to it commits and leaves. Raises NotFound, Busy."""
+        await self.look(upload_id, owner)
+        return await self._holds.vacate(upload_id, owner)
+
+    async def look(self, upload_id: str, owner: str) -> Upload:
+        """The upload as it is committed, without disturbing who writes to it. Raises NotFound, also once it has expired."""
+        upload = await self._catalog.upload(upload_id, owner)
+        if upload.expires_at <= now_ms():
+            raise NotFound("This upload has expired; begin a new one.")
+        return upload
+
+    async def cancel(self, upload_id: str, owner: str | None) -> None:
+        """Forget the upload and, unless an asset was made of them, its bytes. Raises NotFound, Busy."""
+        async with await self._holds.take(upload_id, owner) as holding:
+            await discard(holding, self._blobs, self._digests)
+
+    async def _again(self, upload: Upload, wish: Append) -> Upload:
+        """An append to what has all its bytes: who lost the answer may ask once more, with an empty body."""
+        if wish.offset != upload.offset:
+            raise mismatch(upload.offset, wish.offset)
+        if wish.content_length != 0:
+            raise UploadEnded("All of the upload has arrived; nothing can be appended to it.")
+        return await self.outcome(upload)
+
+    def _check_room(self, length: int | None) -> None:
+        if length is not None and length > self.max_bytes:
+            raise too_large(self.max_bytes)
+        if self._blobs.free_bytes() < (length or 0) + DISK_MARGIN_BYTES:
+            raise StorageFull("There is not enough room left to keep this file.")
+
+    async def _length_of_parts(self, owner: str, parts: Sequence[str]) -> int:
+        """The length of what is put together (tus, Concatenation). Raises InvalidRequest."""
+        length = 0
+        for part in parts:
+            try:
+                upload = await self.look(part, owner)
+            except NotFound:
+                raise InvalidRequest(f"There is no upload {part}.") from None
+            if upload.concat != "partial" or upload.length is None or upload.offset != upload.length:
+                raise InvalidRequest(f"The upload {part} is not a partial one that has all its bytes.")
+            length += upload.length
+        return length
+
+    def _new(self, owner: str, wish: Creation, length: int | None, idempotency_key: str | None) -> Upload:
+        moment = now_ms()
+        return Upload(
+            id=new_asset_id(),
+            owner=owner,
+            dialect=wish.dialect,
+            filename=wish.filename,
+            title=wish.title,
+            metadata=wish.metadata,
+            concat=wish.concat,
+            concat_header=wish.concat_header,
+            length=length,
+            complete=wish.concat == "final",
+            repr_digests=digest_record(wish.repr_digests),
+            idempotency_key=idempotency_key,
+            created_at=moment,
+            updated_at=moment,
+            expires_at=self._holds.expiry(),
+        )
+
+    async def _sweep_on(self) -> None:
+        while True:
+            try:
+                await self._sweep()
+            except (MediaServiceError, OSError):
+                log.exception("sweeping uploads broke off; it goes on later")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _sweep(self) -> None:
+        """Finish what is complete and was not finished, and remove what has expired."""
+        for upload_id in await self._catalog.complete_uploads(now_ms()):
+            with suppress(MediaServiceError):  # logged by the finisher; it is tried again
+                await self.outcome(await self._catalog.upload(upload_id, None))
+        for upload_id in await self._catalog.expired_uploads(now_ms()):
+            log.info("the upload %s has expired", upload_id)
+            with suppress(NotFound):
+                await self.cancel(upload_id, None)
+
+
+def _is_over(upload: Upload) -> bool:
+    """Whether nothing can be appended any more."""
+    return upload.complete or upload.state != "open"

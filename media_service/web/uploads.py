@@ -1,0 +1,176 @@
+"""`/api/v1/uploads`: resumable uploads, by tus 1.0.0 and by draft-ietf-httpbis-resumable-upload-12.
+
+One story for both: `wire.resumable` reads what a request asks, `ingest.uploads` does it, and `web.exchange` answers in the
+dialect of the request. docs/uploads.md says what clients see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from litestar import HttpMethod, Response, delete, patch, post, route
+from litestar.params import Parameter
+
+from media_service.errors import MediaServiceError, MethodNotAllowed
+from media_service.ingest.uploads import Uploads
+from media_service.store.catalog import Catalog
+from media_service.web.body import told_of_shutdown
+from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson
+from media_service.web.guards import require_key
+from media_service.web.openapi import ApiOperation, RawOperation
+from media_service.wire import resumable
+from media_service.wire.digests import read_idempotency_key
+from media_service.wire.disposition import clean_filename
+
+ONE = f"{COLLECTION}/{{upload_id:str}}"
+
+
+@route(
+    [COLLECTION, ONE],
+    http_method=HttpMethod.OPTIONS,
+    include_in_schema=False,
+    sync_to_thread=False,
+    status_code=204,
+)
+def options(request: AnyRequest, uploads: Uploads) -> Response[None]:
+    """What is spoken here, and the limits; needs no key, because browsers ask without one."""
+    headers = resumable.options_headers(uploads.max_bytes, uploads.expires_seconds)
+    allow = "POST, OPTIONS" if request.url.path == COLLECTION else "HEAD, GET, PATCH, DELETE, POST, OPTIONS"
+    return Response(None, headers={**NO_STORE, **headers, "allow": allow})
+
+
+@post(
+    COLLECTION,
+    guards=[require_key],
+    request_max_body_size=None,
+    tags=["uploads"],
+    operation_class=RawOperation,
+    status_code=201,
+)
+async def create_upload(
+    request: AnyRequest,
+    uploads: Uploads,
+    catalog: Catalog,
+    idle_seconds: float,
+    filename: Annotated[str, Parameter(max_length=1024)] = "",
+    title: Annotated[str | None, Parameter(max_length=1024)] = None,
+) -> Answer:
+    """Begin a resumable upload, by tus 1.0.0 or the IETF draft; the body may hold its first bytes, or all of them."""
+    exchange = Exchange(request, uploads, idle_seconds=idle_seconds)
+    try:
+        exchange.check_version()
+        if resumable.asked_method(request.method, exchange.fields) != "POST":
+            raise MethodNotAllowed("Only POST and OPTIONS are possible here.")
+        wish = resumable.read_creation(exchange.fields)
+        wish = replace(wish, filename=wish.filename or clean_filename(filename), title=wish.title or title)
+        async with told_of_shutdown():
+            upload = await uploads.create(
+                exchange.owner, wish, exchange.chunks(), idempotency_key=read_idempotency_key(exchange.fields)
+            )
+            upload = await uploads.outcome(upload)
+        if upload.state == "open" or upload.concat == "partial":
+            return exchange.begun(upload)
+        return await exchange.ended(upload, catalog, strict=wish.strict, created=True)
+    except MediaServiceError as error:
+        return await exchange.failed(error)
+
+
+@route(
+    ONE,
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[require_key],
+    tags=["uploads"],
+    operation_class=ApiOperation,
+)
+async def upload_state(request: AnyRequest, uploads: Uploads, upload_id: str) -> Response[UploadJson]:
+    """How far an upload is, and what became of it. A request that is still sending it is asked to end."""
+    return await _state(request, uploads, upload_id)
+
+
+@patch(
+    ONE,
+    guards=[require_key],
+    request_max_body_size=None,
+    tags=["uploads"],
+    operation_class=RawOperation,
+    status_code=204,
+)
+async def append_to_upload(
+    request: AnyRequest, uploads: Uploads, catalog: Catalog, idle_seconds: float, upload_id: str
+) -> Response[None]:
+    """Append the body to an upload. The last append answers when the asset is there."""
+    return await _append(request, uploads, catalog, idle_seconds, upload_id)
+
+
+@delete(ONE, guards=[require_key], tags=["uploads"], operation_class=ApiOperation, status_code=204)
+async def cancel_upload(request: AnyRequest, uploads: Uploads, upload_id: str) -> Response[None]:
+    """Give an upload up: what it sent is removed. An asset that was made of it stays."""
+    return await _cancel(request, uploads, upload_id)
+
+
+@post(
+    ONE,
+    guards=[require_key],
+    request_max_body_size=None,
+    include_in_schema=False,
+    status_code=204,
+)
+async def overridden(
+    request: AnyRequest, uploads: Uploads, catalog: Catalog, idle_seconds: float, upload_id: str
+) -> Response[None]:
+    """For clients that can send nothing but GET and POST (tus, X-HTTP-Method-Override)."""
+    match resumable.asked_method(request.method, request.headers):
+        case "PATCH":
+            return await _append(request, uploads, catalog, idle_seconds, upload_id)
+        case "HEAD" | "GET":
+            return await _state(request, uploads, upload_id)
+        case "DELETE":
+            return await _cancel(request, uploads, upload_id)
+        case method:
+            return await Exchange(request, uploads).failed(
+                MethodNotAllowed(f"{method[:32]} is not possible here."), upload_id
+            )
+
+
+async def _state(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answer:
+    exchange = Exchange(request, uploads)
+    try:
+        if request.method == "GET" and exchange.dialect is None:
+            # A person, or a program that only watches: nobody is disturbed.
+            return exchange.state(await uploads.look(upload_id, exchange.owner))
+        await exchange.meet(upload_id)
+        if exchange.dialect == "ietf":
+            resumable.check_retrieval(exchange.fields)
+        return exchange.state(await uploads.retrieve(upload_id, exchange.owner))
+    except MediaServiceError as error:
+        return await exchange.failed(error, upload_id)
+
+
+async def _append(
+    request: AnyRequest, uploads: Uploads, catalog: Catalog, idle_seconds: float, upload_id: str
+) -> Answer:
+    exchange = Exchange(request, uploads, idle_seconds=idle_seconds)
+    try:
+        await exchange.meet(upload_id)
+        wish = resumable.read_append(exchange.fields)
+        async with told_of_shutdown():
+            upload = await uploads.append(upload_id, exchange.owner, wish, exchange.chunks())
+        if upload.state == "open" or upload.concat == "partial":
+            return exchange.appended(upload)
+        return await exchange.ended(upload, catalog, strict=wish.strict, created=False)
+    except MediaServiceError as error:
+        return await exchange.failed(error, upload_id)
+
+
+async def _cancel(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answer:
+    exchange = Exchange(request, uploads)
+    try:
+        await exchange.meet(upload_id)
+        await uploads.cancel(upload_id, exchange.owner)
+    except MediaServiceError as error:
+        return await exchange.failed(error, upload_id)
+    return exchange.cancelled()
+
+
+HANDLERS = [options, create_upload, upload_state, append_to_upload, cancel_upload, overridden]
