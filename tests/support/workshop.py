@@ -10,7 +10,7 @@ from pathlib import Path
 
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Intake
-from media_service.ingest.pipeline import Admission
+from media_service.ingest.pipeline import Admission, Label
 from media_service.memory.budget import Budget
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
@@ -122,7 +122,7 @@ class Workshop:
         data = film.read_bytes()  # noqa: ASYNC240 - small, and nobody waits
         async with self.intake().begin(len(data)) as incoming:
             await incoming.write(data)
-            return await self.admission().admit(incoming, filename=film.name, title=None)
+            return await self.admission().admit(incoming, Label(filename=film.name))
 
     async def indexed(self, film: Path) -> Asset:
         """The film as a playable asset with its still and subtitles, of which nothing is encoded yet."""
