@@ -93,8 +93,9 @@ class Exchange:
         return Response(None, status_code=204, headers=headers)
 
     def begun(self, upload: Upload) -> Answer:
-        """To POST: there is an upload, and more has to come."""
-        return self._answer(None, 201, {**self._progress(upload), "location": f"{COLLECTION}/{upload.id}"})
+        """To POST: there is an upload now."""
+        headers = {**self._progress(upload), **_outcome(upload), "location": f"{COLLECTION}/{upload.id}"}
+        return self._answer(_upload_json(upload), 201, headers)
 
     def appended(self, upload: Upload) -> Answer:
         """To PATCH: more has to come."""
@@ -111,10 +112,9 @@ class Exchange:
             error = remembered(upload.error_code or "", upload.error_detail or "")
             return problem(self.request, error, {**NO_STORE, **self._progress(upload)})
         if self.dialect == "tus":
-            headers = {**self._progress(upload), **_outcome(upload)}
             if created:
-                return self._answer(None, 201, {**headers, "location": f"{COLLECTION}/{upload.id}"})
-            return self._answer(None, 204, headers)
+                return self.begun(upload)
+            return self._answer(None, 204, {**self._progress(upload), **_outcome(upload)})
         # The draft's answer is that of an upload in one piece, with a mark (s4.4.2).
         asset = await catalog.asset(upload.asset_id or upload.id)
         headers = {**self._progress(upload), **_outcome(upload), "location": f"/api/v1/assets/{asset.id}"}
