@@ -36,7 +36,10 @@ class Appender:
         self._max_bytes = max_bytes
 
     async def append(self, holding: Holding, wish: Append, chunks: AsyncIterator[bytes]) -> None:
-        """Take the body and commit what the upload is behind it. Raises as `Uploads.append` does."""
+        """Take the body and commit what the upload is behind it; what is to be finished now is held on.
+
+        Raises as `Uploads.append` does.
+        """
         length = self._checked_length(holding.upload, wish)
         size = await self._receive(holding, wish, length, chunks)
         complete = size == length if wish.complete is None else wish.complete
@@ -50,7 +53,10 @@ class Appender:
         }
         if wish.repr_digests:
             changes["repr_digests"] = digest_record(wish.repr_digests)
-        await holding.commit(changes)
+        if complete and holding.upload.concat == "":
+            await holding.commit(changes)
+        else:
+            await holding.release(changes)
 
     async def _receive(
         self, holding: Holding, wish: Append, length: int | None, chunks: AsyncIterator[bytes]

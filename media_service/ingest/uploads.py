@@ -15,6 +15,8 @@ from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from media_service.errors import (
     BeyondLength,
     FinalUpload,
@@ -99,11 +101,11 @@ class Uploads:
             # Who lost the answer asks again for the same parts, whose bytes have moved on by then. No client can send a key
             # that begins with a space.
             idempotency_key = f" {hashlib.sha256(wish.concat_header.encode()).hexdigest()}"
-        upload = self._new(owner, wish, length, idempotency_key)
+        upload = await self._unless_made(self._new(owner, wish, length, idempotency_key))
         known = await self._catalog.add_upload(
             upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
         )
-        if known.id != upload.id:
+        if known.id != upload.id or known.state == "finished":
             return known
         if final:
             return await self.outcome(upload)
@@ -227,6 +229,23 @@ class Uploads:
             created_at=moment,
             updated_at=moment,
             expires_at=self._holds.expiry(),
+        )
+
+    async def _unless_made(self, upload: Upload) -> Upload:
+        """The upload, finished already if its owner has made an asset with its key before, in whichever way."""
+        if upload.idempotency_key is None:
+            return upload
+        asset = await self._catalog.asset_of_key(upload.owner, upload.idempotency_key)
+        if asset is None:
+            return upload
+        return msgspec.structs.replace(
+            upload,
+            state="finished",
+            length=asset.size,
+            offset=asset.size,
+            complete=True,
+            asset_id=asset.id,
+            sha256=asset.sha256,
         )
 
     async def _sweep_on(self) -> None:
