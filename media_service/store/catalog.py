@@ -18,7 +18,7 @@ from media_service.store.listing import Position, folded
 from media_service.store.models import assets
 from media_service.store.records import Asset, AssetChanges, AssetState
 from media_service.store.renditions import Renditions, set_ready
-from media_service.store.uploads import Uploads
+from media_service.store.uploads import Uploads, set_finished
 
 _ASSET = [assets.c[name] for name in Asset.__struct_fields__]
 
@@ -46,7 +46,11 @@ class Catalog(Renditions, Uploads):
         await self._check()
 
     async def add_asset(self, asset: Asset, *, owner: str = "", idempotency_key: str | None = None) -> Asset:
-        """Add a new asset, whose id must be new; or, when the owner has made one with this key before, that one."""
+        """Add a new asset, whose id must be new; or, when the owner has made one with this key before, that one.
+
+        The upload that it is made of, if any, is finished with it: whoever removes an open upload never takes an asset's
+        bytes along, whenever the service died.
+        """
 
         async def change(connection: AsyncConnection) -> Asset:
             if idempotency_key is not None:
@@ -56,6 +60,7 @@ class Catalog(Renditions, Uploads):
             names = {"search_text": folded(asset.title, asset.filename)}
             keys = {"owner": owner or None, "idempotency_key": idempotency_key}
             await connection.execute(insert(assets).values(**asdict(asset), **names, **keys))
+            await set_finished(connection, asset)
             return asset
 
         return await self._write(change)

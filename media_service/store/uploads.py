@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from media_service.errors import UploadQuota
 from media_service.store.database import OnDatabase, only
 from media_service.store.models import assets, uploads
-from media_service.store.records import Upload, UploadChanges
+from media_service.store.records import Asset, Upload, UploadChanges
 
 _RELEASED = {"holder": None, "held_until": 0, "wanted": False}
 
@@ -159,6 +159,12 @@ def _unheld(now: int) -> ColumnElement[bool]:
 
 def _of_key(upload: Upload) -> ColumnElement[bool]:
     return (uploads.c.owner == upload.owner) & (uploads.c.idempotency_key == upload.idempotency_key)
+
+
+async def set_finished(connection: AsyncConnection, asset: Asset) -> None:
+    """The upload whose bytes are the asset's, if there is one, is finished, whoever holds it."""
+    made = {"state": "finished", "asset_id": asset.id, "sha256": asset.sha256}
+    await connection.execute(update(uploads).where(uploads.c.id == asset.id).values(made))
 
 
 async def _free_key(connection: AsyncConnection, upload: Upload, now: int) -> None:

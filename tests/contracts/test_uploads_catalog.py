@@ -379,6 +379,28 @@ async def test_the_bytes_of_open_uploads_are_to_be_kept(catalog: Catalog) -> Non
     assert await catalog.upload_ids() == {"open", "part"}
 
 
+async def test_an_upload_is_finished_in_the_moment_in_which_its_asset_is_there(
+    catalog: Catalog, other: Catalog
+) -> None:
+    for name in ("one", "two"):
+        await add(catalog, upload(name, complete=True))
+    await hold(catalog, "finisher")
+    await catalog.add_asset(asset("one"))
+    seen = await other.upload("one", "admin")
+    assert (seen.state, seen.asset_id, seen.sha256) == ("finished", "one", asset("one").sha256)
+    assert (seen.holder, seen.held_until) == ("finisher", NOW + LEASE)
+    assert await catalog.upload_ids() == {"two"}
+    assert await catalog.complete_uploads(NOW + LEASE) == ["two"]
+    await catalog.release_upload("one", "finisher", state="finished", asset_id="one")
+
+
+async def test_an_upload_stays_open_when_its_key_gives_another_asset(catalog: Catalog) -> None:
+    await catalog.add_asset(asset("there"), owner="admin", idempotency_key="k")
+    await add(catalog, upload("one", key="k"))
+    assert (await catalog.add_asset(asset("one"), owner="admin", idempotency_key="k")).id == "there"
+    assert (await catalog.upload("one", "admin")).state == "open"  # whoever holds it says the rest
+
+
 # --- assets that are there already ----------------------------------------------------------------------------
 
 
