@@ -16,10 +16,13 @@ from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 from media_service.web.body import announced_length, body_chunks, told_of_shutdown
+from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import owner_of, require_key
 from media_service.web.openapi import ApiOperation, FormOperation, RawOperation
+from media_service.web.refusal import Refusal, body_may_be_unread
 from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
+from media_service.wire.digests import read_file_digests, read_idempotency_key, repr_digest
 from media_service.wire.disposition import clean_filename
 from media_service.work.tasks import Tasks
 
@@ -34,9 +37,25 @@ class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 
 
-async def _created(catalog: Catalog, asset: Asset) -> Response[AssetJson]:
-    body = asset_json(asset, await catalog.renditions(asset.id))
-    return Response(body, status_code=201, headers={**NO_STORE, "location": f"/api/v1/assets/{asset.id}"})
+async def _known(catalog: Catalog, owner: str, key: str | None) -> Asset | None:
+    """The asset that the owner made with this key before."""
+    return None if key is None else await catalog.asset_of_key(owner, key)
+
+
+async def _created(
+    request: AnyRequest, catalog: Catalog, asset: Asset, *, unread: bool = False
+) -> Response[AssetJson]:
+    """The answer that names the asset. `unread`: it was there before, and of the request's body nothing was read."""
+    kind = Refusal[AssetJson] if unread and body_may_be_unread(request, 201) else Response[AssetJson]
+    return kind(
+        asset_json(asset, await catalog.renditions(asset.id)),
+        status_code=201,
+        headers={
+            **NO_STORE,
+            "location": f"/api/v1/assets/{asset.id}",
+            "repr-digest": repr_digest(asset.sha256),
+        },
+    )
 
 
 @post(
@@ -57,15 +76,20 @@ async def upload_form(
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedBody("POST takes multipart/form-data; send the bare file with PUT.")
+    owner, key = owner_of(request), read_idempotency_key(fields_of(request))
+    if (known := await _known(catalog, owner, key)) is not None:
+        return await _created(request, catalog, known, unread=True)
     form = FileForm()
     async with (
         told_of_shutdown(),
         intake.begin(announced_length(request), overhead=OVERHEAD_BYTES) as incoming,
     ):
         await form.read(content_type, body_chunks(request, idle_seconds=idle_seconds), incoming)
-        label = Label(filename=form.filename, title=form.fields.get("title"), owner=owner_of(request))
+        label = Label(
+            filename=form.filename, title=form.fields.get("title"), owner=owner, idempotency_key=key
+        )
         asset = await admission.admit(incoming, label)
-    return await _created(catalog, asset)
+    return await _created(request, catalog, asset)
 
 
 @put(
@@ -86,17 +110,26 @@ async def upload_raw(
     title: Annotated[str, Parameter(max_length=1024)] = "",
 ) -> Response[AssetJson]:
     """Upload a film as the bare body of the request; same answer as the form's."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+    fields = fields_of(request)
+    if fields.get("content-type", "").lower().startswith("multipart/"):
         # Stored as it is, the form's boundaries would make the film unreadable: say it now, in words.
         raise UnsupportedBody("PUT takes the bare file; send a form with POST.")
-    if "content-range" in request.headers:
+    if "content-range" in fields:
         raise InvalidRequest("PUT takes whole files only (RFC 9110 s14.5); there is no partial PUT here.")
+    label = Label(
+        filename=clean_filename(filename),
+        title=title,
+        owner=owner_of(request),
+        idempotency_key=read_idempotency_key(fields),
+        digests=read_file_digests(fields),
+    )
+    if (known := await _known(catalog, label.owner, label.idempotency_key)) is not None:
+        return await _created(request, catalog, known, unread=True)
     async with told_of_shutdown(), intake.begin(announced_length(request)) as incoming:
         async for chunk in body_chunks(request, idle_seconds=idle_seconds):
             await incoming.write(chunk)
-        label = Label(filename=clean_filename(filename), title=title, owner=owner_of(request))
         asset = await admission.admit(incoming, label)
-    return await _created(catalog, asset)
+    return await _created(request, catalog, asset)
 
 
 @route(

@@ -16,6 +16,7 @@ from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
 from media_service.web.body import body_chunks
+from media_service.web.fields import fields_of
 from media_service.web.guards import owner_of
 from media_service.web.problems import problem
 from media_service.web.refusal import Refusal, body_may_be_unread
@@ -57,7 +58,7 @@ class Exchange:
 
     def __init__(self, request: AnyRequest, uploads: Uploads, *, idle_seconds: float = 0.0) -> None:
         self.request = request
-        self.fields = {name: ", ".join(request.headers.getall(name)) for name in request.headers}
+        self.fields = fields_of(request)
         self.dialect: Dialect | None = resumable.dialect_of(self.fields)
         self.owner = owner_of(request)
         self._uploads = uploads

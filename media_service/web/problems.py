@@ -48,7 +48,7 @@ def problem(
     if error.detail:
         body["detail"] = error.detail
     body |= error.members
-    kind = Refusal if body_may_be_unread(request, error.status) else Response[bytes]
+    kind = Refusal[bytes] if body_may_be_unread(request, error.status) else Response[bytes]
     return kind(msgspec.json.encode(body), status_code=error.status, media_type=MEDIA_TYPE, headers=answer)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
 from media_service.web.send import body
+
+T = TypeVar("T")
 
 # Longer than any round trip; a client that has not stopped sending by then does not listen.
 LINGER_SECONDS = 2.0
@@ -33,15 +35,15 @@ def body_may_be_unread(request: Request[Any, Any, Any], status: int) -> bool:
     return not length.isdecimal() or int(length[:20]) > SMALL_BODY_BYTES
 
 
-class Refusal(Response[bytes]):
-    """A whole answer that is the last one of its connection."""
+class Refusal(Response[T]):
+    """A whole answer that is the last one of its connection; JSON, unless it is bytes already."""
 
     def to_asgi_response(self, *_: object, **__: object) -> ASGIResponse:
         """What Litestar sends."""
         return _LastAnswer(
-            body=self.content,
+            body=self.render(self.content, MediaType.JSON),
             headers={**self.headers, "connection": "close"},
-            media_type=self.media_type,
+            media_type=self.media_type or MediaType.JSON,
             status_code=self.status_code,
         )
 

@@ -35,6 +35,18 @@ def read_digests(value: str, header: str) -> Digests:
     return tuple(digests)
 
 
+def read_file_digests(headers: Headers) -> Digests:
+    """The digests of a whole file that is the body of one request: its content and its representation are the same.
+
+    Raises InvalidRequest.
+    """
+    return tuple(
+        digest
+        for name in ("Content-Digest", "Repr-Digest")
+        for digest in read_digests(headers.get(name.lower(), ""), name)
+    )
+
+
 def repr_digest(sha256_hex: str) -> str:
     """`Repr-Digest` of a file with this SHA-256."""
     return f"sha-256=:{base64.b64encode(unhexlify(sha256_hex)).decode()}:"
