@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from media_service.errors import (
     BeyondLength,
     ChecksumMismatch,
     DigestMismatch,
     InconsistentLength,
+    MediaServiceError,
     NotFound,
     OffsetMismatch,
+    UploadQuota,
     UploadTooLarge,
 )
 from media_service.ingest.digests import BodyDigests
@@ -19,6 +22,7 @@ from media_service.ingest.finishing import Digests, digest_record
 from media_service.ingest.holds import Holding, Holds
 from media_service.ingest.receiving import Receiving
 from media_service.store.blobs import BlobCut, BlobStore
+from media_service.store.catalog import Catalog
 from media_service.store.keys import original_key
 from media_service.store.records import Upload, UploadChanges
 from media_service.wire.upload_requests import Append
@@ -26,22 +30,43 @@ from media_service.wire.upload_requests import Append
 log = logging.getLogger(__name__)
 
 
-class Appender:
-    """Appends to uploads that are held. `max_bytes` is the most that any may have."""
+class Bound(NamedTuple):
+    """The most bytes that an upload may have, and the error of more."""
 
-    def __init__(self, blobs: BlobStore, holds: Holds, digests: Digests, *, max_bytes: int) -> None:
+    size: int
+    beyond: MediaServiceError
+
+
+class Appender:
+    """Appends to uploads that are held, of which none may have more than `max_bytes`, and one owner's `max_reserved_bytes`."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: BlobStore,
+        holds: Holds,
+        digests: Digests,
+        *,
+        max_bytes: int,
+        max_reserved_bytes: int,
+    ) -> None:
+        self._catalog = catalog
         self._blobs = blobs
         self._holds = holds
         self._digests = digests
         self._max_bytes = max_bytes
+        self._max_reserved_bytes = max_reserved_bytes
 
     async def append(self, holding: Holding, wish: Append, chunks: AsyncIterator[bytes]) -> None:
         """Take the body and commit what the upload is behind it; what is to be finished now is held on.
 
         Raises as `Uploads.append` does.
         """
-        length = self._checked_length(holding.upload, wish)
-        size = await self._receive(holding, wish, length, chunks)
+        bound = await self._bound(holding.upload)
+        length = _checked_length(holding.upload, wish, bound)
+        if length is not None:
+            bound = _stated(length)
+        size = await self._receive(holding, wish, bound, chunks)
         complete = size == length if wish.complete is None else wish.complete
         if complete and length is not None and size != length:
             raise InconsistentLength(f"The upload is to end with {size} bytes, and should have {length}.")
@@ -59,7 +84,7 @@ class Appender:
             await holding.release(changes)
 
     async def _receive(
-        self, holding: Holding, wish: Append, length: int | None, chunks: AsyncIterator[bytes]
+        self, holding: Holding, wish: Append, bound: Bound, chunks: AsyncIterator[bytes]
     ) -> int:
         """Take the body; how many bytes the upload has behind it, all durable."""
         upload = holding.upload
@@ -77,33 +102,46 @@ class Appender:
                 self._digests.of(upload),
                 checks=BodyDigests(wish.checks.content),
                 check_error=ChecksumMismatch if wish.checks.tus_checksum else DigestMismatch,
-                limit=self._max_bytes if length is None else length,
-                beyond=too_large(self._max_bytes) if length is None else _beyond(length),
+                limit=bound.size,
+                beyond=bound.beyond,
             )
             try:
                 return await receiving.receive(chunks)
             finally:
                 self._digests.keep(upload.id, receiving.digest)
 
-    def _checked_length(self, upload: Upload, wish: Append) -> int | None:
-        """The upload's length, if it is known by now. Raises an error when the request does not fit the upload."""
-        if wish.offset != upload.offset:
-            raise mismatch(upload.offset, wish.offset)
-        length = upload.length
-        if wish.length is not None:
-            if wish.length > self._max_bytes:
-                raise too_large(self._max_bytes)
-            if wish.length < upload.offset or length not in {None, wish.length}:
-                known = f"at least {upload.offset}" if length is None else str(length)
-                raise InconsistentLength(f"The upload has {known} bytes, and the request says {wish.length}.")
-            length = wish.length
-        if wish.content_length is not None:
-            end = upload.offset + wish.content_length
-            if length is not None and end > length:
-                raise _beyond(length)
-            if end > self._max_bytes:
-                raise too_large(self._max_bytes)
-        return length
+    async def _bound(self, upload: Upload) -> Bound:
+        if upload.length is not None:
+            return _stated(upload.length)
+        # What has no length yet was not reserved when it began: it may take what the owner's others leave.
+        reserved = await self._catalog.reserved_bytes(upload.owner, besides=upload.id)
+        room = self._max_reserved_bytes - reserved
+        if room < self._max_bytes:
+            return Bound(
+                room, UploadQuota(f"The other unfinished uploads leave room for {max(0, room)} bytes.")
+            )
+        return Bound(self._max_bytes, too_large(self._max_bytes))
+
+
+def _stated(length: int) -> Bound:
+    return Bound(length, BeyondLength(f"The upload has {length} bytes; the request goes on beyond them."))
+
+
+def _checked_length(upload: Upload, wish: Append, bound: Bound) -> int | None:
+    """The upload's length, if it is known by now. Raises an error when the request does not fit the upload."""
+    if wish.offset != upload.offset:
+        raise mismatch(upload.offset, wish.offset)
+    length = upload.length
+    if wish.length is not None:
+        if wish.length < upload.offset or length not in {None, wish.length}:
+            known = f"at least {upload.offset}" if length is None else str(length)
+            raise InconsistentLength(f"The upload has {known} bytes, and the request says {wish.length}.")
+        if wish.length > bound.size:
+            raise bound.beyond
+        length, bound = wish.length, _stated(wish.length)
+    if wish.content_length is not None and upload.offset + wish.content_length > bound.size:
+        raise bound.beyond
+    return length
 
 
 async def discard(holding: Holding, blobs: BlobStore, digests: Digests) -> None:
@@ -127,7 +165,3 @@ def mismatch(expected: int, provided: int) -> OffsetMismatch:
         expected=expected,
         provided=provided,
     )
-
-
-def _beyond(length: int) -> BeyondLength:
-    return BeyondLength(f"The upload has {length} bytes; the request goes on beyond them.")

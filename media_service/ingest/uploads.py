@@ -67,7 +67,14 @@ class Uploads:
         self._finisher = Finisher(
             catalog=catalog, blobs=blobs, admission=admission, holds=self._holds, digests=self._digests
         )
-        self._appender = Appender(blobs, self._holds, self._digests, max_bytes=max_bytes)
+        self._appender = Appender(
+            catalog,
+            blobs,
+            self._holds,
+            self._digests,
+            max_bytes=max_bytes,
+            max_reserved_bytes=max_reserved_bytes,
+        )
         self._sweeping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -263,7 +270,7 @@ class Uploads:
                 await self.outcome(await self._catalog.upload(upload_id, None))
         for upload_id in await self._catalog.expired_uploads(now_ms()):
             log.info("the upload %s has expired", upload_id)
-            with suppress(NotFound):
+            with suppress(MediaServiceError):  # somebody took it up again, or removed it
                 await self.cancel(upload_id, None)
 
 

@@ -20,6 +20,8 @@ from media_service.store.database import OnDatabase, only
 from media_service.store.models import assets, uploads
 from media_service.store.records import Asset, Upload, UploadChanges
 
+# An upload's length, or what has arrived while that is not known.
+_RESERVED = func.coalesce(func.sum(func.coalesce(uploads.c.length, uploads.c.offset)), 0)
 _RELEASED = {"holder": None, "held_until": 0, "wanted": False}
 
 
@@ -108,6 +110,12 @@ class Uploads(OnDatabase):
 
         await self._write(change)
 
+    async def reserved_bytes(self, owner: str, *, besides: str) -> int:
+        """The bytes in the owner's open uploads, but for one, as `add_upload` counts them."""
+        query = select(_RESERVED.label("bytes")).where(_open_of(owner), uploads.c.id != besides)
+        reserved: int = (await self._read(query))[0]["bytes"]
+        return reserved
+
     async def expired_uploads(self, now: int) -> list[str]:
         """The ids of those that have expired and that nobody holds, oldest first."""
         query = select(uploads.c.id).where(uploads.c.expires_at <= now, _unheld(now))
@@ -148,6 +156,10 @@ def _of(upload_id: str, owner: str | None) -> ColumnElement[bool]:
     return found if owner is None else found & (uploads.c.owner == owner)
 
 
+def _open_of(owner: str) -> ColumnElement[bool]:
+    return (uploads.c.state == "open") & (uploads.c.owner == owner)
+
+
 def _held(upload_id: str, holder: str) -> ColumnElement[bool]:
     # Not asked whether the lease is over: as long as nobody else has taken it, what the holder says is true.
     return (uploads.c.id == upload_id) & (uploads.c.holder == holder)
@@ -178,9 +190,8 @@ async def _free_key(connection: AsyncConnection, upload: Upload, now: int) -> No
 async def _check_quota(
     connection: AsyncConnection, upload: Upload, max_open: int, max_reserved_bytes: int
 ) -> None:
-    reserved = func.sum(func.coalesce(uploads.c.length, uploads.c.offset))
-    query = select(func.count().label("count"), func.coalesce(reserved, 0).label("bytes"))
-    found = await connection.execute(query.where(uploads.c.state == "open", uploads.c.owner == upload.owner))
+    query = select(func.count().label("count"), _RESERVED.label("bytes"))
+    found = await connection.execute(query.where(_open_of(upload.owner)))
     there = found.mappings().one()
     if there["count"] >= max_open:
         raise UploadQuota(f"There are {there['count']} unfinished uploads; {max_open} are allowed.")
