@@ -351,6 +351,49 @@ class ConverterKilled(MediaServiceError):
     retry_after = 30
 
 
+# --- signed playback --------------------------------------------------------------------------------------------
+
+
+class TokenInvalid(MediaServiceError):
+    """A playback token that we did not sign, or that is for another asset."""
+
+    code = "token_invalid"
+    status = 403
+    title = "This playback token is not valid"
+
+
+class TokenExpired(MediaServiceError):
+    """A playback token whose time is over. 410: no later request with it will do better (RFC 9110 s15.5.11)."""
+
+    code = "token_expired"
+    status = 410
+    title = "This playback token has expired"
+
+
+class TokenNotYet(MediaServiceError):
+    """A playback token whose time has not begun."""
+
+    code = "token_not_yet"
+    status = 403
+    title = "This playback token is not valid yet"
+
+
+class OutsideWindow(MediaServiceError):
+    """The token is for a part of the film, and what is asked for lies outside it or is not to be had in parts."""
+
+    code = "outside_window"
+    status = 403
+    title = "Outside the part that may be played"
+
+
+class PlaybackDenied(MediaServiceError):
+    """The asset is played with a token, and the request has none, or none that goes as far."""
+
+    code = "playback_denied"
+    status = 403
+    title = "This may not be played"
+
+
 # --- the service ----------------------------------------------------------------------------------------------
 
 
