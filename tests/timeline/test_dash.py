@@ -15,6 +15,7 @@ from media_service.timeline.outline import Outline
 from media_service.timeline.outlining import outline
 from media_service.timeline.packaging import PackagedTrack
 from media_service.timeline.stored_index import StoredIndex
+from tests.support.addresses import stays_below_the_film
 from tests.support.file_server import serving
 from tests.support.films import Film, Films
 from tests.timeline.laid_out import lay_out, payloads
@@ -47,6 +48,13 @@ def sets(made: Outline) -> list[list[str]]:
         [one.attrib["id"] for one in found.findall("Representation", NAMES)]
         for found in period(made).findall("AdaptationSet", NAMES)
     ]
+
+
+def uris(found: ET.Element) -> list[str]:
+    """All that name something to fetch (ISO/IEC 23009-1 s5.6, s5.3.9.4)."""
+    templates = list(found.iter(f"{{{NAMES['']}}}SegmentTemplate"))
+    bases = [base.text or "" for base in found.iter(f"{{{NAMES['']}}}BaseURL")]
+    return [*bases, *(one.attrib[name] for one in templates for name in ("initialization", "media"))]
 
 
 def boundaries(representation: ET.Element) -> tuple[int, ...]:
@@ -184,6 +192,7 @@ def test_any_film_has_a_manifest_of_all_its_segments(
     assert set(found) == {*(one.name for one in made.renditions), *texts}
     numbers = [one.attrib["id"] for one in period(made).findall("AdaptationSet", NAMES)]
     assert all(int(there) == int(here) + 1 for here, there in pairwise(numbers))
+    assert all(stays_below_the_film("dash/manifest.mpd", uri) for uri in uris(period(made)))
 
 
 async def test_ffmpeg_reads_all_of_a_film_through_its_manifest(films: Films, tmp_path: Path) -> None:

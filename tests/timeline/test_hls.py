@@ -21,6 +21,7 @@ from media_service.timeline.outline import Outline
 from media_service.timeline.outlining import outline
 from media_service.timeline.packaging import PackagedTrack
 from media_service.timeline.stored_index import StoredIndex
+from tests.support.addresses import stays_below_the_film
 from tests.support.file_server import serving
 from tests.support.films import Film, Films
 from tests.support.hls_rules import Media, check_master, check_media, check_presentation
@@ -260,6 +261,10 @@ def check(made: Outline) -> None:
         if track.convertible:
             playlists[f"subtitles-{track.number}/index.m3u8"] = check_media(subtitle_playlist(made, track))
     check_presentation(parsed, playlists)
+    assert all(stays_below_the_film("hls/master.m3u8", uri) for uri in parsed.uris)
+    for path, media in playlists.items():
+        uris = {media.map_uri or "init.mp4", *(segment.uri for segment in media.segments)}
+        assert all(stays_below_the_film(f"hls/{path}", uri) for uri in uris)
 
 
 async def test_ffmpeg_reads_all_of_a_film_through_its_playlists(films: Films, tmp_path: Path) -> None:
