@@ -24,20 +24,8 @@ from media_service.wire.signatures import (
     sign,
     verify,
 )
+from tests.wire.tokens import ASSET, FULL, KEY, KEYS, NOW, TOKEN
 
-ASSET = "nbswy3dpeb3w64tmmqqho33snq"
-KEY = bytes(range(32))
-KEYS = {"k1": KEY, "k2": bytes(range(32, 64))}
-NOW = 1_800_000_000
-TOKEN = PlaybackToken(asset_id=ASSET, expires_at=NOW + 3600, key_id="k1")
-FULL = PlaybackToken(
-    asset_id=ASSET,
-    expires_at=NOW + 3600,
-    key_id="k1",
-    not_before=NOW - 60,
-    window=(30_000, 90_000),
-    max_height=720,
-)
 TEXT = sign(TOKEN, KEY)
 FULL_TEXT = sign(FULL, KEY)
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"  # by value

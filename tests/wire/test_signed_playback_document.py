@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from media_service.wire.signatures import MAX_HEIGHT, MAX_NUMBER, PlaybackToken, read, read_keys, sign, verify
-from tests.wire.test_signatures import ASSET, FULL, KEY, TOKEN
+from tests.wire.tokens import ASSET, FULL, KEY, TOKEN
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "signed-playback.md"
 FENCE = "`" * 3
