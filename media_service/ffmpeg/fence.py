@@ -1,8 +1,9 @@
 """What every ffmpeg and ffprobe is locked into before it sees a byte of a stranger's file.
 
 Two small programs of util-linux go in front: `setpriv` (dies with its parent, gains no privileges) and `prlimit` (CPU,
-address space, files). They run in the child, so nothing has to run between fork and exec in a threaded parent. What a
-kernel limit cannot bound (time on the wall, stalls, bytes through pipes) is watched by `ffmpeg.process`.
+address space, files). They run in the child, so nothing has to run between fork and exec in a threaded parent. Which files
+it may open, and that it has no network, is for the walls (`ffmpeg.walls`). What a kernel limit cannot bound (time on the
+wall, stalls, bytes through pipes) is watched by `ffmpeg.process`.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ PROBE_LIMITS = Limits(
 )
 
 
-def fenced(argv: Sequence[str], limits: Limits) -> list[str]:
-    """`argv` behind the fence.
+def fenced(argv: Sequence[str], limits: Limits, inner: Sequence[str] = ()) -> list[str]:
+    """`argv` behind the programs of the fence; `inner`: another one (bubblewrap), before the limits are set.
 
     Files it may write: none at all (RLIMIT_FSIZE 0; pipes are not files to that limit), so what it makes can only come
     out of pipes that somebody reads and counts. A soft CPU limit equal to the hard one kills at once: ffmpeg catches
@@ -59,6 +60,7 @@ def fenced(argv: Sequence[str], limits: Limits) -> list[str]:
     """
     return [
         *("setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"),
+        *inner,
         "prlimit",
         f"--cpu={math.ceil(limits.cpu_seconds * KERNEL_CPU_SHARE)}",
         f"--as={limits.memory_bytes}",

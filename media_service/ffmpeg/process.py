@@ -16,14 +16,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from media_service import errors
-from media_service.ffmpeg.fence import Limits, cpu_seconds, environment, fenced
+from media_service.ffmpeg.fence import Limits, cpu_seconds
 from media_service.ffmpeg.pipes import Drain, Pipe
 from media_service.ffmpeg.progress import Progress, ProgressParser
+from media_service.ffmpeg.spawning import Child, spawn
 
 STDERR_BYTES = 8 << 10  # the end of it says why it failed; a hostile file can make ffmpeg write gigabytes
 QUOTED_CHARACTERS = 200  # of ffmpeg's own words in a sentence for a person
@@ -35,7 +35,7 @@ class Process:
 
     def __init__(
         self,
-        child: subprocess.Popen[bytes],
+        child: Child,
         pidfd: int,
         *,
         limits: Limits,
@@ -70,7 +70,7 @@ class Process:
     @property
     def pid(self) -> int:
         """The child's process id, which is also its process group's."""
-        return self._child.pid
+        return self._child.popen.pid
 
     @property
     def stderr(self) -> str:
@@ -102,7 +102,7 @@ class Process:
         if self.returncode is not None:
             return False
         with suppress(ProcessLookupError):
-            os.killpg(self._child.pid, number)
+            os.killpg(self._child.popen.pid, number)
             return True
         return False
 
@@ -130,8 +130,7 @@ class Process:
     def _reap(self) -> None:
         """The pidfd became readable: the child is a zombie now, and its number is still ours."""
         self.kill()  # what it may have left of its group
-        _, status = os.waitpid(self._child.pid, 0)
-        self.returncode = self._child.returncode = os.waitstatus_to_exitcode(status)
+        self.returncode = self._child.reap()
         self._timer.cancel()
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
@@ -169,7 +168,7 @@ class Process:
             self._condemn(
                 errors.TranscodeTooLong(f"It was not done after {self._limits.wall_seconds:.0f} s.")
             )
-        elif cpu_seconds(self._child.pid) > self._limits.cpu_seconds:
+        elif cpu_seconds(self._child.popen.pid) > self._limits.cpu_seconds:
             self._condemn(
                 errors.TranscodeTooLong(f"It used {self._limits.cpu_seconds:.0f} s of processor time.")
             )
@@ -196,7 +195,8 @@ async def start(
     progress: Pipe | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> AsyncIterator[Process]:
-    """Run `argv` behind the fence; it inherits `pass_fds` and the write ends of the pipes, and nothing else.
+    """Run `argv` behind the fence; it inherits `pass_fds`, the only files that it may open (to read, by /proc/self/fd), and
+    the write ends of the pipes.
 
     `outputs` (and `stdout`, which also becomes its standard output) are read by the body, all of them at the same time, for
     one that nobody reads holds up the others. `progress` is read here. Leaving the block in the normal way waits for a good
@@ -241,28 +241,27 @@ def _spawn(
     *,
     stdout: Pipe | None,
     stderr: Pipe,
-) -> tuple[subprocess.Popen[bytes], int]:
+) -> tuple[Child, int]:
     """Start the child; returns it and its pidfd.
 
-    Blocks for the vfork and exec, about a millisecond, and so cannot be cancelled half-way.
+    Blocks for the vfork and exec, one or two milliseconds, and so cannot be cancelled half-way.
     """
     try:
-        child = subprocess.Popen(
-            fenced(argv, limits),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if stdout is None else stdout.write_fd,
+        child = spawn(
+            argv,
+            limits,
+            source_fds=pass_fds,
+            pipe_fds=[pipe.write_fd for pipe in given],
+            stdout=None if stdout is None else stdout.write_fd,
             stderr=stderr.write_fd,
-            pass_fds=(*pass_fds, *(pipe.write_fd for pipe in given)),
-            env=environment(),
-            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise errors.TranscodeFailed("setpriv (util-linux) is not installed.") from error
     try:
-        return child, os.pidfd_open(child.pid)
+        return child, os.pidfd_open(child.popen.pid)
     except OSError:
-        child.kill()
-        child.wait()
+        child.popen.kill()
+        child.reap()
         raise
 
 

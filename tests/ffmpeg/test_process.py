@@ -55,12 +55,13 @@ def test_a_child_inherits_what_it_was_given_and_nothing_else(loop: str, tmp_path
         with (tmp_path / "given").open("wb") as given, (tmp_path / "kept").open("wb") as kept:
             os.set_inheritable(kept.fileno(), True)
             with Pipe() as out, Pipe() as extra:
-                argv = ["ls", "-l", "/proc/self/fd"]
+                # By number: the fence lets it look into no directory, but say where its own descriptors lead.
+                argv = ["sh", "-c", "readlink $(seq -f /proc/self/fd/%g 0 63) || true"]
                 fds = (given.fileno(),)
                 async with start(argv, limits=LIMITS, pass_fds=fds, outputs=(extra,), stdout=out):
                     listing, nothing = await asyncio.gather(out.read_all(), extra.read_all())
                 assert nothing == b""
-                return [line.split(b" -> ")[1] for line in listing.splitlines() if b" -> " in line]
+                return listing.splitlines()
 
     targets = run_on(loop, story())
     assert any(target.endswith(b"/given") for target in targets)
@@ -243,7 +244,12 @@ def test_a_paused_child_stands_still_and_no_watchdog_counts_that(loop: str) -> N
                 process.resume()
                 return state, await out.read_all()
 
-    assert run_on(loop, story()) == ("T", b"done\n")
+    state, said = run_on(loop, story())
+    assert state in {
+        "T",
+        "D",
+    }  # D: stopped while it waits for a child of its own, just made, that is stopped too (vfork)
+    assert said == b"done\n"
 
 
 @on_both_loops

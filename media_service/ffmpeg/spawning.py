@@ -1,0 +1,117 @@
+"""Starts a child behind the walls: from a thread that has shut itself in first.
+
+Landlock and seccomp hold for a thread and all that it starts, and there is no way back. So each child is started by a thread
+of its own: nothing of ours runs between fork and exec, and no interpreter starts. The thread stays until the child is gone,
+because "dies with its parent" (prctl(2), PR_SET_PDEATHSIG) means the thread that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import cache
+
+from media_service.ffmpeg.fence import PROBE_LIMITS, Limits, environment
+from media_service.ffmpeg.walls import Walls, candidates
+
+TRIAL_SECONDS = 20.0  # to start `ffprobe -version`: a cold disk, a busy machine
+
+
+class Child:
+    """A started program. Whoever reaps it says so with `gone`."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], thread_may_end: threading.Event) -> None:
+        self._thread_may_end = thread_may_end
+        self.popen = popen
+
+    def gone(self) -> None:
+        """It has been reaped: the thread that started it may end. May be called twice."""
+        self._thread_may_end.set()
+
+    def reap(self, seconds: float | None = None) -> int:
+        """Wait for its end, here and now; its exit status. Killed when that takes longer."""
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            return self.popen.wait()
+        finally:
+            self.gone()
+
+
+def spawn(
+    argv: Sequence[str],
+    limits: Limits,
+    *,
+    source_fds: Sequence[int] = (),
+    pipe_fds: Sequence[int] = (),
+    stdout: int | None = None,
+    stderr: int | None = None,
+    walls: Walls | None = None,
+) -> Child:
+    """Start `argv` behind the fence. It inherits the descriptors named here alone, and may open `source_fds` again.
+
+    `walls`: others than those that `built` found. Blocks for vfork and exec, one or two milliseconds. Raises OSError:
+    FileNotFoundError when setpriv is missing, others when a wall cannot be built.
+    """
+    chosen = built() if walls is None else walls
+    with ExitStack() as stack:
+        null = _owned(stack, os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        filter_fd = chosen.open_filter()
+        if filter_fd is not None:
+            _owned(stack, filter_fd)
+        inherited = (*source_fds, *pipe_fds, *(() if filter_fd is None else (filter_fd,)))
+        command = chosen.argv(argv, limits, filter_fd)
+
+        def begin() -> subprocess.Popen[bytes]:
+            chosen.restrict(source_fds)
+            return subprocess.Popen(
+                command,
+                stdin=null,  # opened before: the thread itself may open nothing any more
+                stdout=null if stdout is None else stdout,
+                stderr=null if stderr is None else stderr,
+                pass_fds=inherited,
+                env=environment(),
+                start_new_session=True,
+            )
+
+        started: Future[subprocess.Popen[bytes]] = Future()
+        may_end = threading.Event()
+        threading.Thread(target=_tend, args=(begin, started, may_end), name="fence", daemon=True).start()
+        return Child(started.result(), may_end)
+
+
+@cache
+def built() -> Walls:
+    """The strongest walls behind which ffmpeg starts here. Tried once, in some 60 ms; the rest of the time known."""
+    found = candidates()
+    return next((walls for walls in found if _works(walls)), found[0])
+
+
+def _works(walls: Walls) -> bool:
+    try:
+        return spawn(["ffprobe", "-version"], PROBE_LIMITS, walls=walls).reap(TRIAL_SECONDS) == 0
+    except OSError:
+        return False
+
+
+def _tend(
+    begin: Callable[[], subprocess.Popen[bytes]],
+    started: Future[subprocess.Popen[bytes]],
+    may_end: threading.Event,
+) -> None:
+    try:
+        started.set_result(begin())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
+        started.set_exception(error)
+    else:
+        may_end.wait()
+
+
+def _owned(stack: ExitStack, descriptor: int) -> int:
+    stack.callback(os.close, descriptor)
+    return descriptor
