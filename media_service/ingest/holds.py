@@ -15,7 +15,14 @@ from time import monotonic, time
 from types import TracebackType
 from typing import Self
 
-from media_service.errors import Busy, MediaServiceError, OffsetMismatch, ShuttingDown, UploadTakenOver
+from media_service.errors import (
+    Busy,
+    MediaServiceError,
+    OffsetMismatch,
+    ShuttingDown,
+    StorageFull,
+    UploadTakenOver,
+)
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
 from media_service.store.records import Upload, UploadChanges
@@ -208,11 +215,17 @@ class Holds:
     async def vacate(self, upload_id: str, owner: str | None) -> Upload:
         """The record of an upload that nobody writes to any more: its offset can be relied on. Raises NotFound, Busy."""
         async with _patience(upload_id):
-            upload = await self._catalog.upload(upload_id, owner)
-            if self._settled(upload):
-                return upload
-            async with await self.take(upload_id, owner) as holding:
-                return holding.upload
+            while True:
+                upload = await self._catalog.upload(upload_id, owner)
+                if self._settled(upload):
+                    return upload
+                try:
+                    async with await self.take(upload_id, owner) as holding:
+                        return holding.upload
+                except StorageFull:
+                    # On a full disk nobody can give a lease back, nor renew it: it runs out. A client that was told 507
+                    # here would begin the whole upload anew (tus-js-client does).
+                    await asyncio.sleep(POLL_SECONDS)
 
     def _settled(self, upload: Upload) -> bool:
         """Nobody adds bytes to it: it is whole, or nobody holds it."""
