@@ -16,7 +16,7 @@ from media_service.errors import MediaServiceError, MethodNotAllowed
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.web.body import told_of_shutdown
-from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson
+from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson, allow
 from media_service.web.guards import require_key
 from media_service.web.openapi_uploads import (
     AbilitiesOperation,
@@ -43,9 +43,7 @@ ONE = f"{COLLECTION}/{{upload_id:str}}"
 def options(request: AnyRequest, uploads: Uploads) -> Response[None]:
     """What is spoken here, and the limits; needs no key, because browsers ask without one."""
     headers = resumable.options_headers(uploads.max_bytes, uploads.expires_seconds)
-    one = "upload_id" in request.path_params
-    allow = "GET, HEAD, PATCH, DELETE, POST, OPTIONS" if one else "POST, OPTIONS"
-    return Response(None, headers={**NO_STORE, **headers, "allow": allow})
+    return Response(None, headers={**NO_STORE, **headers, **allow(request)})
 
 
 @post(
