@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,12 @@ from tests.support.server import Server, running_server
 
 FILM_BYTES = 512 << 20  # more than UPLOAD_MEMORY_BYTES: what takes a film into memory as a whole shows
 ROUNDS = 3
-PIECE_BYTES = 16 << 20  # what clients choose that do not send a file by one PATCH
+# The whole by one PATCH, as clients that trust their line send it; or in pieces, as most of them are set up.
+PIECES = {"one PATCH": FILM_BYTES, "16 MiB PATCHes": 16 << 20}
 GB = 1e9
+Connect = Callable[
+    [], Sender
+]  # a connection for each upload: between two of one kind it would be idle for too long
 ASSETS, UPLOADS = "/api/v1/assets", "/api/v1/uploads"
 SAME_WORK = ", then fsync and SHA-256"  # which ours has done when it answers
 NOTE = (
@@ -83,63 +87,66 @@ def _ways(directory: Path, film: Path) -> Iterator[list[Way]]:
         server = stack.enter_context(running_server(directory, transcode_workers=0))
         front = stack.enter_context(running_nginx(directory / "front", server.port))
         key = {"Authorization": f"Bearer {server.token}"}
-        direct, through = (stack.enter_context(Sender(url, film, key)) for url in (server.url, front.url))
         nginx = stack.enter_context(peers.static_nginx(directory / "nginx", peers.TAKES_UPLOADS))
         node = stack.enter_context(peers.tus_server(directory / "tus"))
         yield [
-            *_ours(server, direct, (server.pid,), ""),
-            *_ours(server, through, (server.pid, front.pid), ", through nginx"),
-            *_nginx(nginx, stack.enter_context(Sender(nginx.url, film, {}))),
-            *_tus_server(node, stack.enter_context(Sender(node.url, film, {}))),
+            *_ours(server, partial(Sender, server.url, film, key), (server.pid,), ""),
+            *_ours(server, partial(Sender, front.url, film, key), (server.pid, front.pid), ", through nginx"),
+            *_nginx(nginx, partial(Sender, nginx.url, film, {})),
+            *_tus_server(node, partial(Sender, node.url, film, {})),
         ]
 
 
-def _ours(server: Server, sender: Sender, roots: tuple[int, ...], note: str) -> Iterator[Way]:
+def _ours(server: Server, connect: Connect, roots: tuple[int, ...], note: str) -> Iterator[Way]:
     def remove(asset_id: str) -> None:
         await_state(server, asset_id, "playable", "ready")
         with server.client() as client:
             client.delete(f"{ASSETS}/{asset_id}").raise_for_status()
 
-    pieces = {"tus, one PATCH": sender.size, f"tus, {PIECE_BYTES >> 20} MiB PATCHes": PIECE_BYTES}
-    for name, piece_bytes in pieces.items():
-        yield Way(f"ours: {name}{note}", roots, partial(_by_tus, sender, piece_bytes), remove)
-    yield Way(f"ours: PUT{note}", roots, partial(_by_put, sender), remove)
-    yield Way(f"ours: form{note}", roots, partial(_by_form, sender), remove)
+    for name, piece_bytes in PIECES.items():
+        yield Way(f"ours: tus, {name}{note}", roots, partial(_by_tus, connect, piece_bytes), remove)
+    yield Way(f"ours: PUT{note}", roots, partial(_by_put, connect), remove)
+    yield Way(f"ours: form{note}", roots, partial(_by_form, connect), remove)
 
 
-def _by_tus(sender: Sender, piece_bytes: int) -> str:
-    _, answer = tus(sender, UPLOADS, piece_bytes)
+def _by_tus(connect: Connect, piece_bytes: int) -> str:
+    with connect() as sender:
+        _, answer = tus(sender, UPLOADS, piece_bytes)
     # The protocol knows an upload's end, not what is made of it: that has a header of our own.
     return _last_segment(answer.headers["upload-asset"])
 
 
-def _by_put(sender: Sender) -> str:
-    return _last_segment(put(sender, f"{ASSETS}?filename={sender.name}").headers["location"])
+def _by_put(connect: Connect) -> str:
+    with connect() as sender:
+        return _last_segment(put(sender, f"{ASSETS}?filename={sender.name}").headers["location"])
 
 
-def _by_form(sender: Sender) -> str:
-    return _last_segment(post_form(sender, ASSETS).headers["location"])
+def _by_form(connect: Connect) -> str:
+    with connect() as sender:
+        return _last_segment(post_form(sender, ASSETS).headers["location"])
 
 
-def _nginx(nginx: peers.StaticNginx, sender: Sender) -> Iterator[Way]:
+def _nginx(nginx: peers.StaticNginx, connect: Connect) -> Iterator[Way]:
     def upload() -> str:
-        put(sender, f"/{sender.name}")
-        return str(nginx.files / sender.name)
+        with connect() as sender:
+            put(sender, f"/{sender.name}")
+            return str(nginx.files / sender.name)
 
     yield Way("nginx, PUT", (nginx.pid,), upload, _unlink)
     yield Way(NGINX, (nginx.pid,), upload, _unlink, after=_keep_and_hash)
 
 
-def _tus_server(node: peers.TusServer, sender: Sender) -> Iterator[Way]:
+def _tus_server(node: peers.TusServer, connect: Connect) -> Iterator[Way]:
     def upload(piece_bytes: int) -> str:
-        path, _ = tus(sender, "/files", piece_bytes)
+        with connect() as sender:
+            path, _ = tus(sender, "/files", piece_bytes)
         return str(node.files / _last_segment(path))
 
     def remove(path: str) -> None:
         _unlink(path)
         _unlink(f"{path}.json")
 
-    for name, piece_bytes in (("one PATCH", sender.size), (f"{PIECE_BYTES >> 20} MiB PATCHes", PIECE_BYTES)):
+    for name, piece_bytes in PIECES.items():
         send = partial(upload, piece_bytes)
         yield Way(f"@tus/server, {name}", (node.pid,), send, remove)
         yield Way(f"@tus/server, {name}{SAME_WORK}", (node.pid,), send, remove, after=_keep_and_hash)

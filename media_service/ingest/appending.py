@@ -13,13 +13,12 @@ from media_service.errors import (
     InconsistentLength,
     MediaServiceError,
     NotFound,
-    OffsetMismatch,
     UploadQuota,
     UploadTooLarge,
 )
 from media_service.ingest.digests import BodyDigests
 from media_service.ingest.finishing import Digests, digest_record
-from media_service.ingest.holds import Holding, Holds
+from media_service.ingest.holds import Holding, Holds, mismatch
 from media_service.ingest.receiving import Receiving
 from media_service.store.blobs import BlobCut, BlobStore
 from media_service.store.catalog import Catalog
@@ -156,12 +155,3 @@ async def discard(holding: Holding, blobs: BlobStore, digests: Digests) -> None:
 def too_large(max_bytes: int) -> UploadTooLarge:
     """The error of an upload that has more."""
     return UploadTooLarge(f"At most {max_bytes} bytes are accepted.")
-
-
-def mismatch(expected: int, provided: int) -> OffsetMismatch:
-    """The error of an append that begins elsewhere than where the bytes end."""
-    return OffsetMismatch(
-        f"The upload has {expected} bytes; the request begins at {provided}.",
-        expected=expected,
-        provided=provided,
-    )

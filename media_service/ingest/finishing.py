@@ -110,10 +110,11 @@ class Finisher:
 
     async def end(self) -> None:
         """The service stops: what is not finished is finished after the next start."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self._running.values()):
+            await asyncio.sleep(0)  # one that is cancelled before it has begun would not end its holding
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _done(self, upload_id: str, task: asyncio.Task[Upload]) -> None:
         del self._running[upload_id]
@@ -137,6 +138,8 @@ class Finisher:
                 # draft wants the upload to be gone then (s4.1.1), so that the client begins anew.
                 log.exception("the bytes of the upload %s are gone", upload.id)
                 await holding.delete()
+                self._digests.forget(upload.id)
+                await self._blobs.delete_tree(upload.id)
                 raise NotFound("The bytes of this upload are gone; begin a new one.") from None
             else:
                 await holding.release({"state": "finished", "asset_id": asset.id, "sha256": asset.sha256})
@@ -152,7 +155,8 @@ class Finisher:
             pass
         if upload.concat == "final":
             await self._put_together(holding)
-        async with await self._blobs.grow(original_key(upload.id), holding.upload.offset) as blob:
+            upload = holding.upload
+        async with await self._blobs.grow(original_key(upload.id), upload.offset) as blob:
             label = Label(
                 filename=upload.filename,
                 title=upload.title,
@@ -172,6 +176,8 @@ class Finisher:
                     for start in range(0, reader.size, COPY_BYTES):
                         piece = bytes(await reader.read(start, min(start + COPY_BYTES, reader.size)))
                         await asyncio.gather(blob.write(piece), asyncio.to_thread(digest.update, piece))
+            if blob.size != upload.length:
+                raise BlobCut(f"the parts of {upload.id} have {blob.size} bytes, not {upload.length}")
             await blob.sync()
             await holding.commit({"offset": blob.size})
         self._digests.keep(upload.id, digest)

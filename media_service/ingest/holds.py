@@ -11,11 +11,18 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from time import time
+from time import monotonic, time
 from types import TracebackType
 from typing import Self
 
-from media_service.errors import Busy, MediaServiceError, ShuttingDown, UploadTakenOver
+from media_service.errors import (
+    Busy,
+    MediaServiceError,
+    OffsetMismatch,
+    ShuttingDown,
+    StorageFull,
+    UploadTakenOver,
+)
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
 from media_service.store.records import Upload, UploadChanges
@@ -27,6 +34,9 @@ RENEW_SECONDS = 1.0  # three may be late before the lease is lost
 # How long a newcomer waits for a holder to leave: its lease, and the sync of what it has received.
 PATIENCE_SECONDS = 15.0
 POLL_SECONDS = 0.1  # of a holder in another server: the catalog sends no event
+# How long a holder in another server may be silent before one whose bytes begin where its bytes end asks it to leave: it
+# tells how far it is with each renewal.
+SILENCE_SECONDS = 2.5
 
 TAKEN_OVER = UploadTakenOver("Another request for this upload has come; what this one sent before is kept.")
 
@@ -64,28 +74,30 @@ class Holding:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._renewing is not None
-        self._renewing.cancel()
-        await asyncio.gather(self._renewing, return_exceptions=True)
         try:
-            if not self._ended:
-                with suppress(HoldLost, MediaServiceError):  # the lease ends by itself
-                    await to_its_end(self.release())
+            await to_its_end(self._end())
         finally:
             self._holds.ended(self)
 
+    @property
+    def lost(self) -> bool:
+        """The right is somebody else's by now, or was given back."""
+        return self._ended
+
     def ask(self, reason: MediaServiceError = TAKEN_OVER) -> None:
-        """Ask the holder to commit what it has and to leave, for `reason`."""
-        self.leave = reason
-        self.asked.set()
+        """Ask the holder to commit what it has and to leave, for `reason`; the first one counts."""
+        if not self.asked.is_set():
+            self.leave = reason
+            self.asked.set()
 
     async def commit(self, changes: UploadChanges) -> None:
         """Change the upload and hold it on; its `offset` counts durable bytes. Raises UploadTakenOver when the lease was lost."""
+        self._durable = changes.get("offset", self._durable)  # before a renewal tells of less
         try:
             self.upload = await self._catalog.set_upload(self.upload.id, self._token, **changes)
         except HoldLost:
             raise self._lost() from None
-        self._durable = self.committed = self.upload.offset
+        self.committed = self.upload.offset
 
     def synced(self, offset: int) -> None:
         """The first `offset` bytes are durable: the next renewal says so."""
@@ -111,6 +123,14 @@ class Holding:
             raise self._lost() from None
         finally:
             self._ended = True
+
+    async def _end(self) -> None:
+        assert self._renewing is not None
+        self._renewing.cancel()
+        await asyncio.gather(self._renewing, return_exceptions=True)
+        if not self._ended:
+            with suppress(MediaServiceError):  # the lease ends by itself
+                await self.release()
 
     def _lost(self) -> UploadTakenOver:
         self._ended = True
@@ -167,21 +187,29 @@ class Holds:
         for holding in self._here.values():
             holding.ask(ShuttingDown("The service is stopping; what was sent is kept, go on in a moment."))
 
-    async def take(self, upload_id: str, owner: str | None) -> Holding:
-        """The right to write to an upload, once who has it has left. Raises NotFound, Busy when that takes too long."""
+    async def take(self, upload_id: str, owner: str | None, *, at: int | None = None) -> Holding:
+        """The right to write to an upload, once who has it has left. Raises NotFound, Busy when that takes too long.
+
+        Who begins `at` an offset that is not where the holder's bytes end disturbs nobody, and gets OffsetMismatch: of two
+        that begin at one offset, the one wins whose bytes came first.
+        """
         token = secrets.token_hex(16)
+        began = monotonic()
         async with _patience(upload_id):
             while True:
-                await self._ask(upload_id)
-                moment = now_ms()
-                upload = await self._catalog.hold_upload(
-                    upload_id, owner, token, now=moment, until=moment + int(LEASE_SECONDS * 1000)
-                )
+                await self._ask(upload_id, at)
+                urgent = at is None or monotonic() - began > SILENCE_SECONDS
+                upload = await self._hold(upload_id, owner, token, ask=urgent)
                 if upload is not None:
                     holding = self._here[upload_id] = Holding(self, self._catalog, upload, token)
                     if self._stopping:
                         holding.ask(ShuttingDown("The service is stopping; go on in a moment."))
                     return holding
+                if (
+                    at is not None
+                    and (committed := (await self._catalog.upload(upload_id, owner)).offset) != at
+                ):
+                    raise mismatch(committed, at)
                 await asyncio.sleep(POLL_SECONDS)
 
     async def vacate(self, upload_id: str, owner: str | None) -> Upload:
@@ -191,9 +219,13 @@ class Holds:
                 upload = await self._catalog.upload(upload_id, owner)
                 if self._settled(upload):
                     return upload
-                holding = await self.take(upload_id, owner)
-                async with holding:
-                    return holding.upload
+                try:
+                    async with await self.take(upload_id, owner) as holding:
+                        return holding.upload
+                except StorageFull:
+                    # On a full disk nobody can give a lease back, nor renew it: it runs out. A client that was told 507
+                    # here would begin the whole upload anew (tus-js-client does).
+                    await asyncio.sleep(POLL_SECONDS)
 
     def _settled(self, upload: Upload) -> bool:
         """Nobody adds bytes to it: it is whole, or nobody holds it."""
@@ -201,11 +233,33 @@ class Holds:
             return True
         return upload.id not in self._here and (upload.holder is None or upload.held_until <= now_ms())
 
-    async def _ask(self, upload_id: str) -> None:
-        """Wait until nobody in this server holds the upload."""
+    async def _hold(self, upload_id: str, owner: str | None, token: str, *, ask: bool) -> Upload | None:
+        moment = now_ms()
+        until = moment + int(LEASE_SECONDS * 1000)
+        try:
+            return await self._catalog.hold_upload(upload_id, owner, token, now=moment, until=until, ask=ask)
+        except asyncio.CancelledError:
+            # It may have been taken all the same, and nobody is left to give it back.
+            with suppress(HoldLost, MediaServiceError):
+                await to_its_end(self._catalog.release_upload(upload_id, token))
+            raise
+
+    async def _ask(self, upload_id: str, at: int | None) -> None:
+        """Wait until nobody in this server holds the upload. Raises OffsetMismatch."""
         while (there := self._here.get(upload_id)) is not None:
+            if at is not None and at != there.received:
+                raise mismatch(there.committed, at)
             there.ask()
             await there.gone.wait()
+
+
+def mismatch(expected: int, provided: int) -> OffsetMismatch:
+    """The error of an append that begins elsewhere than where the bytes end."""
+    return OffsetMismatch(
+        f"The upload has {expected} bytes; the request begins at {provided}.",
+        expected=expected,
+        provided=provided,
+    )
 
 
 @asynccontextmanager

@@ -115,7 +115,10 @@ class Admission:
         )
         try:
             known = await self._catalog.add_asset(
-                asset, owner=label.owner, idempotency_key=label.idempotency_key
+                asset,
+                owner=label.owner,
+                idempotency_key=label.idempotency_key,
+                deduplicate=self._deduplicate,
             )
         except Exception:
             await self._disown_unknown(arrived)

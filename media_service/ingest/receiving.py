@@ -8,13 +8,14 @@ with it a client, hears of the bytes. A body with a checksum is all or nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from media_service.errors import MediaServiceError
 from media_service.ingest.digests import BodyDigests, FileDigest
-from media_service.ingest.holds import Holding
-from media_service.store.blobs import GrowingBlob
+from media_service.ingest.holds import TAKEN_OVER, Holding
+from media_service.store.blobs import BlobTaken, GrowingBlob
 from media_service.store.disk import to_its_end
 
 # What one upload holds in memory, twice for a moment. Small enough for hundreds, large enough that the hops to threads
@@ -98,6 +99,8 @@ class Receiving:
 
     async def _read(self, chunks: AsyncIterator[bytes]) -> None:
         async for chunk in chunks:
+            if self._holding.asked.is_set():
+                raise self._holding.leave  # who asked counts on the bytes that there were
             if self._holding.received + len(chunk) > self._limit:
                 raise self._beyond
             self._pending.append(chunk)
@@ -112,33 +115,38 @@ class Receiving:
         await self._flush()
         if self._blob.size == self._synced:
             return
-        try:
+        with self._remembering():
             self._synced = await self._blob.sync()
-        except (MediaServiceError, OSError) as error:
-            self._failure = error
-        else:
             self._holding.synced(self._synced)
 
     async def _flush(self) -> None:
-        """Write what is pending. Remembers a failure: bytes behind some that are lost are of no use."""
+        """Write what is pending, unless something before it is lost: then it is of no use."""
         async with self._writing:
             piece = b"".join(self._pending)
             self._pending.clear()
             self._pending_bytes = 0
-            if piece and self._failure is None:
-                try:
-                    await to_its_end(self._write(piece))
-                except (MediaServiceError, OSError) as error:
-                    self._failure = error
+            if piece and self._failure is None and not self._holding.lost:
+                await to_its_end(self._write(piece))
 
     async def _write(self, piece: bytes) -> None:
         """Write and digest at the same time: each takes a core for about as long."""
         keeps_up = self._digest.position == self._blob.size
-        write = asyncio.ensure_future(self._blob.write(piece))
+        with self._remembering():
+            write = asyncio.ensure_future(self._blob.write(piece))
+            try:
+                await asyncio.to_thread(self._hash, piece, file_too=keeps_up)
+            finally:
+                await write
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """A failure within is for the end to tell: a cancellation that comes meanwhile must not hide it."""
         try:
-            await asyncio.to_thread(self._hash, piece, file_too=keeps_up)
-        finally:
-            await write
+            yield
+        except BlobTaken:
+            self._failure = self._failure or TAKEN_OVER  # by whom the lease went to
+        except (MediaServiceError, OSError) as error:
+            self._failure = self._failure or error
 
     def _hash(self, piece: bytes, *, file_too: bool) -> None:
         if file_too:
@@ -151,12 +159,14 @@ class Receiving:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._flush()
-        if self._checks and not (whole and self._is_right()):
-            await self._blob.cut(self._start)
+        if not self._checks or (whole and self._is_right()):
+            await self._sync()
+        else:
             self._digest = self._before
-        if self._digest.position > self._blob.size:
-            self._digest = FileDigest()  # it has seen bytes that could not be written
-        await self._sync()
+            with self._remembering():
+                await self._blob.cut(self._start)
+        if self._digest.position > self._synced:
+            self._digest = FileDigest()  # it has seen bytes that did not last
         self._holding.received = self._blob.size
 
     def _is_right(self) -> bool:

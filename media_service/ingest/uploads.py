@@ -26,9 +26,9 @@ from media_service.errors import (
     StorageFull,
     UploadEnded,
 )
-from media_service.ingest.appending import Appender, discard, mismatch, too_large
+from media_service.ingest.appending import Appender, discard, too_large
 from media_service.ingest.finishing import Digests, Finisher, digest_record
-from media_service.ingest.holds import Holds, now_ms
+from media_service.ingest.holds import Holding, Holds, mismatch, now_ms
 from media_service.ingest.intake import new_asset_id
 from media_service.ingest.pipeline import Admission
 from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore
@@ -109,19 +109,19 @@ class Uploads:
             # that begins with a space.
             idempotency_key = f" {hashlib.sha256(wish.concat_header.encode()).hexdigest()}"
         upload = await self._unless_made(self._new(owner, wish, length, idempotency_key))
-        known = await self._catalog.add_upload(
-            upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
-        )
-        if known.id != upload.id or known.state == "finished":
-            return known
-        if final:
-            return await self.outcome(upload)
-        if not wish.has_content and not wish.complete and length != 0:
-            return upload
-        append = Append(
-            dialect=wish.dialect, offset=0, complete=wish.complete, length=length, checks=wish.checks
-        )
         try:
+            known = await self._catalog.add_upload(
+                upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
+            )
+            if known.id != upload.id or known.state == "finished":
+                return known
+            if final:
+                return await self.outcome(upload)
+            if not wish.has_content and not wish.complete and length != 0:
+                return upload
+            append = Append(
+                dialect=wish.dialect, offset=0, complete=wish.complete, length=length, checks=wish.checks
+            )
             return await self.append(upload.id, owner, append, chunks)
         except BaseException:
             if idempotency_key is None:
@@ -141,24 +141,25 @@ class Uploads:
             raise FinalUpload("This upload is put together from others; nothing can be appended to it.")
         if _is_over(before):
             return await self._again(before, wish)
-        there = self._holds.here(upload_id)
-        if there is not None and there.received != wish.offset:
-            # Whoever begins elsewhere than where the bytes end disturbs nobody: of two that begin at one offset, the one
-            # wins whose bytes came first.
-            raise mismatch(there.committed, wish.offset)
         async with AsyncExitStack() as stack:
-            holding = await stack.enter_async_context(await self._holds.take(upload_id, owner))
-            if _is_over(holding.upload):
-                await holding.release()
-                return await self._again(holding.upload, wish)
-            try:
-                await self._appender.append(holding, wish, chunks)
-            except BeyondLength:
-                if wish.dialect == "ietf":  # the draft wants it deactivated (s4.4.2)
-                    await discard(holding, self._blobs, self._digests)
-                raise
-            if holding.upload.state == "open" and holding.upload.complete and holding.upload.concat == "":
-                return await asyncio.shield(self._finisher.start(holding, stack.pop_all()))
+            holding = await stack.enter_async_context(
+                await self._holds.take(upload_id, owner, at=wish.offset)
+            )
+            if not _is_over(holding.upload):
+                return await self._append(holding, stack, wish, chunks)
+        return await self._again(holding.upload, wish)
+
+    async def _append(
+        self, holding: Holding, stack: AsyncExitStack, wish: Append, chunks: AsyncIterator[bytes]
+    ) -> Upload:
+        try:
+            await self._appender.append(holding, wish, chunks)
+        except BeyondLength:
+            if wish.dialect == "ietf":  # the draft wants it deactivated (s4.4.2)
+                await discard(holding, self._blobs, self._digests)
+            raise
+        if holding.upload.state == "open" and holding.upload.complete and holding.upload.concat == "":
+            return await asyncio.shield(self._finisher.start(holding, stack.pop_all()))
         return holding.upload
 
     async def outcome(self, upload: Upload) -> Upload:
@@ -186,7 +187,7 @@ class Uploads:
             raise NotFound("This upload has expired; begin a new one.")
         return upload
 
-    async def cancel(self, upload_id: str, owner: str | None) -> None:
+    async def cancel(self, upload_id: str, owner: str) -> None:
         """Forget the upload and, unless an asset was made of them, its bytes. Raises NotFound, Busy."""
         async with await self._holds.take(upload_id, owner) as holding:
             await discard(holding, self._blobs, self._digests)
@@ -266,12 +267,24 @@ class Uploads:
     async def _sweep(self) -> None:
         """Finish what is complete and was not finished, and remove what has expired."""
         for upload_id in await self._catalog.complete_uploads(now_ms()):
-            with suppress(MediaServiceError):  # logged by the finisher; it is tried again
-                await self.outcome(await self._catalog.upload(upload_id, None))
+            # Whatever goes wrong with one (the finisher logs it) is tried again, and does not keep the others waiting.
+            await asyncio.gather(self._take_up(upload_id), return_exceptions=True)
         for upload_id in await self._catalog.expired_uploads(now_ms()):
-            log.info("the upload %s has expired", upload_id)
-            with suppress(MediaServiceError):  # somebody took it up again, or removed it
-                await self.cancel(upload_id, None)
+            try:
+                await self._expire(upload_id)
+            except NotFound:
+                continue  # somebody removed it
+            except (MediaServiceError, OSError):
+                log.exception("the upload %s has expired, and could not be removed", upload_id)
+
+    async def _take_up(self, upload_id: str) -> None:
+        await self.outcome(await self._catalog.upload(upload_id, None))
+
+    async def _expire(self, upload_id: str) -> None:
+        async with await self._holds.take(upload_id, None) as holding:
+            if holding.upload.expires_at <= now_ms():  # nobody went on with it meanwhile
+                log.info("the upload %s has expired", upload_id)
+                await discard(holding, self._blobs, self._digests)
 
 
 def _is_over(upload: Upload) -> bool:

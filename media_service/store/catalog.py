@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import time
-from typing import Unpack
+from typing import Any, Unpack
 
 from msgspec.structs import asdict
-from sqlalchemy import URL, ColumnElement, delete, insert, select, tuple_, update
+from sqlalchemy import URL, ColumnElement, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import MediaServiceError
@@ -45,8 +45,12 @@ class Catalog(Renditions, Uploads):
         """Raise CatalogUnavailable unless the database answers, and lies whole where it belongs."""
         await self._check()
 
-    async def add_asset(self, asset: Asset, *, owner: str = "", idempotency_key: str | None = None) -> Asset:
+    async def add_asset(
+        self, asset: Asset, *, owner: str = "", idempotency_key: str | None = None, deduplicate: bool = False
+    ) -> Asset:
         """Add a new asset, whose id must be new; or, when the owner has made one with this key before, that one.
+
+        With `deduplicate`, one that has the same bytes and is not failed is returned as well, the oldest.
 
         The upload that it is made of, if any, is finished with it: whoever removes an open upload never takes an asset's
         bytes along, whenever the service died.
@@ -55,6 +59,10 @@ class Catalog(Renditions, Uploads):
         async def change(connection: AsyncConnection) -> Asset:
             if idempotency_key is not None:
                 found = await connection.execute(select(*_ASSET).where(_made_with(owner, idempotency_key)))
+                for row in found.mappings():
+                    return Asset(**row)
+            if deduplicate:
+                found = await connection.execute(_oldest_of_bytes(asset.sha256, asset.size))
                 for row in found.mappings():
                     return Asset(**row)
             names = {"search_text": folded(asset.title, asset.filename)}
@@ -77,10 +85,7 @@ class Catalog(Renditions, Uploads):
 
     async def asset_of_digest(self, sha256: str, size: int) -> Asset | None:
         """The oldest asset of these bytes that is not failed."""
-        query = select(*_ASSET).where(
-            assets.c.sha256 == sha256, assets.c.size == size, assets.c.state != "failed"
-        )
-        rows = await self._read(query.order_by(assets.c.created_at, assets.c.id).limit(1))
+        rows = await self._read(_oldest_of_bytes(sha256, size))
         return Asset(**rows[0]) if rows else None
 
     async def page(
@@ -216,3 +221,10 @@ class Catalog(Renditions, Uploads):
 
 def _made_with(owner: str, idempotency_key: str) -> ColumnElement[bool]:
     return (assets.c.owner == owner) & (assets.c.idempotency_key == idempotency_key)
+
+
+def _oldest_of_bytes(sha256: str, size: int) -> Select[tuple[Any, ...]]:
+    query = select(*_ASSET).where(
+        assets.c.sha256 == sha256, assets.c.size == size, assets.c.state != "failed"
+    )
+    return query.order_by(assets.c.created_at, assets.c.id).limit(1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Self, TypeVar
 
 from media_service.errors import MediaServiceError, NotFound
 from media_service.store.blobs import BlobTaken
-from media_service.store.disk import SharedDescriptor, change, obtain
+from media_service.store.disk import SharedDescriptor, change, no_room_is_storage_full, obtain
 from media_service.store.files import write_all
 from media_service.store.local_writer import Place, Room
 
@@ -74,11 +74,11 @@ class LocalGrowingBlob:
         """See `GrowingBlob.sync`."""
         self._check()
         with self._opened.used() as fd:
-            return await self._remembering(change(self._threads, self._sync, fd))
+            return await change(self._threads, self._remembering, fd, self._sync)
 
     async def seal(self) -> None:
         """See `GrowingBlob.seal`."""
-        await self._remembering(self._change(self._seal))
+        await self._change(self._remembering, self._seal)
         self._sealed = True
 
     async def __aenter__(self) -> Self:
@@ -97,7 +97,7 @@ class LocalGrowingBlob:
             raise ValueError(f"the blob {self.key} is closed")
         return self._file
 
-    async def _change(self, call: Callable[..., None], *args: object) -> None:
+    async def _change(self, call: Callable[..., object], *args: object) -> None:
         """`call(fd, *args)` in a thread, when no other change runs, unless nothing may be changed."""
         async with self._changing:
             self._check()
@@ -110,12 +110,14 @@ class LocalGrowingBlob:
         if self._sealed:
             raise ValueError(f"the blob {self.key} is sealed")
         if self._failed is not None:
-            raise self._failed
+            with no_room_is_storage_full():
+                raise self._failed
 
-    async def _remembering(self, syncing: Awaitable[T]) -> T:
-        """What `syncing` gives. A failure lasts: the kernel tells of lost pages once, and then takes them for clean."""
+    def _remembering(self, fd: int, sync: Callable[[int], T]) -> T:
+        """What `sync` gives. A failure lasts, whoever waits for it: the kernel tells of lost pages once, and then takes them
+        for clean."""
         try:
-            return await syncing
+            return sync(fd)
         except (OSError, MediaServiceError) as error:
             self._failed = error
             raise

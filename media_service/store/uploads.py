@@ -12,7 +12,7 @@ from time import time
 from typing import Unpack
 
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import UploadQuota
@@ -57,11 +57,11 @@ class Uploads(OnDatabase):
         return Upload(**only(rows, "upload"))
 
     async def hold_upload(
-        self, upload_id: str, owner: str | None, holder: str, *, now: int, until: int
+        self, upload_id: str, owner: str | None, holder: str, *, now: int, until: int, ask: bool = True
     ) -> Upload | None:
         """Take the hold, if nobody has it or the lease is over: the upload as it is then.
 
-        Else None, and the one who has it is told that it is wanted. Raises NotFound as `upload` does.
+        Else None, and with `ask` the one who has it is told that it is wanted. Raises NotFound as `upload` does.
         """
 
         async def change(connection: AsyncConnection) -> Upload | None:
@@ -74,7 +74,10 @@ class Uploads(OnDatabase):
             for row in taken.mappings():
                 return Upload(**row)
             asked = await connection.execute(
-                update(uploads).where(_of(upload_id, owner)).values(wanted=True).returning(uploads.c.id)
+                update(uploads)
+                .where(_of(upload_id, owner))
+                .values(wanted=or_(uploads.c.wanted, literal(ask)))
+                .returning(uploads.c.id)
             )
             only(asked.mappings().all(), "upload")
             return None

@@ -19,7 +19,8 @@ from media_service.web.body import announced_length, body_chunks, told_of_shutdo
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import owner_of, require_key
-from media_service.web.openapi import ApiOperation, FormOperation, RawOperation
+from media_service.web.openapi import ApiOperation
+from media_service.web.openapi_uploads import FormOperation, RawOperation
 from media_service.web.refusal import Refusal, body_may_be_unread
 from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
 from media_service.wire.digests import read_file_digests, read_idempotency_key, repr_digest

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 
-from media_service.errors import MediaServiceError, OffsetMismatch, remembered
+from media_service.errors import MediaServiceError, MethodNotAllowed, OffsetMismatch, remembered
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
@@ -29,6 +29,13 @@ Answer = Response[Any]
 
 COLLECTION = "/api/v1/uploads"
 NO_STORE = {"cache-control": "no-store"}
+
+
+def allow(request: AnyRequest) -> dict[str, str]:
+    """`Allow` of the address: the collection's, or that of one upload, where POST stands for methods that a client cannot
+    send (tus, X-HTTP-Method-Override)."""
+    one = "upload_id" in request.path_params
+    return {"allow": "GET, HEAD, PATCH, DELETE, POST, OPTIONS" if one else "POST, OPTIONS"}
 
 
 class UploadErrorJson(msgspec.Struct, frozen=True):
@@ -128,13 +135,14 @@ class Exchange:
             with suppress(MediaServiceError):
                 upload = await self._uploads.look(upload_id, self.owner)
         dialect = self.dialect or (None if upload is None else upload.dialect)
+        headers = allow(self.request) if isinstance(error, MethodNotAllowed) else {}
         if dialect is None:
-            return problem(self.request, error)
+            return problem(self.request, error, headers)
         shown = None if upload is None else self._shown(upload)
         if shown is not None and isinstance(error, OffsetMismatch) and error.expected is not None:
             shown = replace(shown, offset=error.expected)
         limits = resumable.problem_headers(dialect, shown, int(time()), max_bytes=self._uploads.max_bytes)
-        return problem(self.request, error, limits)
+        return problem(self.request, error, headers | limits)
 
     def _progress(self, upload: Upload) -> dict[str, str]:
         return resumable.progress_headers(self.dialect or upload.dialect, self._shown(upload), int(time()))

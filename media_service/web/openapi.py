@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says beyond what handlers' signatures tell: bodies that are streamed, media, problems."""
+"""What the OpenAPI schema says beyond what handlers' signatures tell: media, problems, who needs a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from litestar.openapi.spec import (
     OpenAPIType,
     Operation,
     Parameter,
-    RequestBody,
     Schema,
     SecurityScheme,
     Server,
@@ -24,8 +23,8 @@ from litestar.openapi.spec import (
 
 from media_service import __version__
 
-_BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
-_TEXT = Schema(type=OpenAPIType.STRING)
+BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+TEXT = Schema(type=OpenAPIType.STRING)
 _PROBLEM = OpenAPIResponse(
     description="What went wrong (RFC 9457); `code` is stable, docs/errors.md lists them",
     content={
@@ -34,11 +33,11 @@ _PROBLEM = OpenAPIResponse(
                 type=OpenAPIType.OBJECT,
                 required=["type", "title", "status", "code"],
                 properties={
-                    "type": _TEXT,
-                    "title": _TEXT,
+                    "type": TEXT,
+                    "title": TEXT,
                     "status": Schema(type=OpenAPIType.INTEGER),
-                    "code": _TEXT,
-                    "detail": _TEXT,
+                    "code": TEXT,
+                    "detail": TEXT,
                 },
             )
         )
@@ -66,42 +65,18 @@ class PublicOperation(ApiOperation):
 
 
 @dataclass
-class FormOperation(ApiOperation):
-    """An upload as multipart/form-data."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        form = Schema(
-            type=OpenAPIType.OBJECT, required=["file"], properties={"file": _BINARY, "title": _TEXT}
-        )
-        self.request_body = RequestBody(
-            content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True
-        )
-
-
-@dataclass
-class RawOperation(ApiOperation):
-    """An upload as the bare file."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        content = {"application/octet-stream": OpenAPIMediaType(schema=_BINARY)}
-        self.request_body = RequestBody(content=content, required=True)
-
-
-@dataclass
 class MediaOperation(PublicOperation):
     """Something that the range engine sends (docs/http.md)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = {"*/*": OpenAPIMediaType(schema=_BINARY)}
-        header = OpenAPIHeader(schema=_TEXT)
+        whole = {"*/*": OpenAPIMediaType(schema=BINARY)}
+        header = OpenAPIHeader(schema=TEXT)
         validators = {"ETag": header, "Accept-Ranges": header, "Cache-Control": header}
         self.parameters = [
             *(self.parameters or []),
             *(
-                Parameter(name=name, param_in="header", schema=_TEXT, required=False)
+                Parameter(name=name, param_in="header", schema=TEXT, required=False)
                 for name in ("Range", "If-Range", "If-None-Match", "If-Match")
             ),
         ]
@@ -139,6 +114,7 @@ def openapi_config() -> OpenAPIConfig:
         servers=[Server(url="/")],
         tags=[
             Tag("assets", "Upload, list, look at, rename, delete"),
+            Tag("uploads", "Resumable uploads, by tus 1.0.0 and by the IETF draft (docs/uploads.md)"),
             Tag("events", "What changes, as it changes"),
             Tag("playback", "What players fetch; no key needed"),
             Tag("operations", "For probes"),

@@ -16,9 +16,15 @@ from media_service.errors import MediaServiceError, MethodNotAllowed
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.web.body import told_of_shutdown
-from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson
+from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson, allow
 from media_service.web.guards import require_key
-from media_service.web.openapi import ApiOperation, RawOperation
+from media_service.web.openapi_uploads import (
+    AbilitiesOperation,
+    AppendOperation,
+    CancelOperation,
+    CreationOperation,
+    StateOperation,
+)
 from media_service.wire import resumable
 from media_service.wire.digests import read_idempotency_key
 from media_service.wire.disposition import clean_filename
@@ -29,15 +35,15 @@ ONE = f"{COLLECTION}/{{upload_id:str}}"
 @route(
     [COLLECTION, ONE],
     http_method=HttpMethod.OPTIONS,
-    include_in_schema=False,
+    tags=["uploads"],
+    operation_class=AbilitiesOperation,
     sync_to_thread=False,
     status_code=204,
 )
 def options(request: AnyRequest, uploads: Uploads) -> Response[None]:
     """What is spoken here, and the limits; needs no key, because browsers ask without one."""
     headers = resumable.options_headers(uploads.max_bytes, uploads.expires_seconds)
-    allow = "POST, OPTIONS" if request.url.path == COLLECTION else "HEAD, GET, PATCH, DELETE, POST, OPTIONS"
-    return Response(None, headers={**NO_STORE, **headers, "allow": allow})
+    return Response(None, headers={**NO_STORE, **headers, **allow(request)})
 
 
 @post(
@@ -45,7 +51,7 @@ def options(request: AnyRequest, uploads: Uploads) -> Response[None]:
     guards=[require_key],
     request_max_body_size=None,
     tags=["uploads"],
-    operation_class=RawOperation,
+    operation_class=CreationOperation,
     status_code=201,
 )
 async def create_upload(
@@ -81,7 +87,7 @@ async def create_upload(
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
     guards=[require_key],
     tags=["uploads"],
-    operation_class=ApiOperation,
+    operation_class=StateOperation,
 )
 async def upload_state(request: AnyRequest, uploads: Uploads, upload_id: str) -> Response[UploadJson]:
     """How far an upload is, and what became of it. A request that is still sending it is asked to end."""
@@ -93,7 +99,7 @@ async def upload_state(request: AnyRequest, uploads: Uploads, upload_id: str) ->
     guards=[require_key],
     request_max_body_size=None,
     tags=["uploads"],
-    operation_class=RawOperation,
+    operation_class=AppendOperation,
     status_code=204,
 )
 async def append_to_upload(
@@ -103,7 +109,7 @@ async def append_to_upload(
     return await _append(request, uploads, catalog, idle_seconds, upload_id)
 
 
-@delete(ONE, guards=[require_key], tags=["uploads"], operation_class=ApiOperation, status_code=204)
+@delete(ONE, guards=[require_key], tags=["uploads"], operation_class=CancelOperation, status_code=204)
 async def cancel_upload(request: AnyRequest, uploads: Uploads, upload_id: str) -> Response[None]:
     """Give an upload up: what it sent is removed. An asset that was made of it stays."""
     return await _cancel(request, uploads, upload_id)

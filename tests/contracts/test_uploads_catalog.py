@@ -442,3 +442,24 @@ async def test_the_oldest_asset_of_the_same_bytes_is_found_unless_it_failed(cata
     assert found is not None
     assert found.id == "old"
     assert await catalog.asset_of_digest(twin.sha256, 1) is None
+
+
+async def test_of_many_assets_of_the_same_bytes_one_is_made_if_twins_are_not_wanted(
+    catalog: Catalog, other: Catalog
+) -> None:
+    made = await asyncio.gather(
+        *((catalog, other)[n % 2].add_asset(asset(f"a{n}"), deduplicate=True) for n in range(20))
+    )
+    assert len({one.id for one in made}) == 1
+    assert await catalog.asset_ids() == {made[0].id}
+    assert (await other.add_asset(asset("twin"))).id == "twin"
+
+
+async def test_a_failed_asset_is_no_twin_and_a_key_goes_before_bytes(catalog: Catalog) -> None:
+    await catalog.add_asset(asset("failed", created_at=1, state="failed"))
+    again = await catalog.add_asset(asset("again", created_at=2), deduplicate=True)
+    assert again.id == "again"
+    keyed = msgspec.structs.replace(asset("keyed"), sha256="cd" * 32)
+    await catalog.add_asset(keyed, owner="admin", idempotency_key="k")
+    same = await catalog.add_asset(asset("new"), owner="admin", idempotency_key="k", deduplicate=True)
+    assert same.id == "keyed"

@@ -15,6 +15,7 @@ from tests.support.films import Film, Films
 from tests.support.server import Server, running_server
 
 ASSETS = "/api/v1/assets"
+UPLOADS = "/api/v1/uploads"
 PAGES = ["/admin", "/watch/any"]
 TITLES = ["Alpine meadow", "Brass band", "Canoe 50%", "Dunes_by_night", "\u00c9tude"]
 
@@ -236,6 +237,9 @@ def test_what_is_not_there_is_404(client: httpx.Client, assets: list[dict[str, A
         ("DELETE", ASSETS, {"GET", "POST", "PUT"}),
         ("POST", f"{ASSETS}/x", {"GET", "PATCH", "DELETE"}),
         ("PATCH", "/api/v1/events", {"GET"}),
+        ("GET", UPLOADS, {"POST"}),
+        ("PUT", f"{UPLOADS}/x", {"GET", "PATCH", "DELETE", "POST"}),
+        ("POST", f"{UPLOADS}/x", {"GET", "PATCH", "DELETE", "POST"}),  # X-HTTP-Method-Override is missing
         ("POST", "/media/x/original.mp4", {"GET", "HEAD", "OPTIONS"}),
         ("PUT", "/media/x/hls/master.m3u8", {"GET", "HEAD", "OPTIONS"}),
         ("DELETE", "/livez", {"GET"}),
@@ -248,6 +252,33 @@ def test_a_method_that_is_not_there_is_405_and_says_which_are(
     answer = client.request(method, path)
     assert_problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) | {"OPTIONS", "HEAD"} == allowed | {"OPTIONS", "HEAD"}
+
+
+@pytest.mark.parametrize("override", ["PUT", "POST", "OPTIONS", "X"])
+def test_a_method_by_another_name_is_refused_like_that_method(client: httpx.Client, override: str) -> None:
+    """tus: clients that can send nothing but GET and POST say the method in X-HTTP-Method-Override."""
+    headers = {"Tus-Resumable": "1.0.0", "X-HTTP-Method-Override": override}
+    answer = client.post(f"{UPLOADS}/x", headers=headers)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert "PATCH" in answer.headers["allow"]
+    assert answer.headers["tus-resumable"] == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (UPLOADS, {"POST"}),
+        (f"{UPLOADS}/", {"POST"}),
+        (f"{UPLOADS}/x", {"GET", "HEAD", "PATCH", "DELETE", "POST"}),
+    ],
+)
+def test_everybody_may_ask_what_is_possible_with_uploads(
+    stranger: httpx.Client, path: str, allowed: set[str]
+) -> None:
+    answer = stranger.options(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert set(answer.headers["allow"].split(", ")) == allowed | {"OPTIONS"}
+    assert {"tus-version", "tus-extension", "tus-max-size", "upload-limit"} <= set(answer.headers)
 
 
 # --- caching --------------------------------------------------------------------------------------------------
@@ -398,7 +429,10 @@ def test_every_route_of_the_api_wants_a_key_and_no_other_does(stranger: httpx.Cl
                 assert answer.status_code in {200, 404}, (method, path)
             asked += 1
     assert asked >= 15
-    assert {"/api/v1/assets", "/api/v1/assets/{asset_id}", "/api/v1/events"} <= schema["paths"].keys()
+    known = {ASSETS, f"{ASSETS}/{{asset_id}}", "/api/v1/events", UPLOADS, f"{UPLOADS}/{{upload_id}}"}
+    assert known <= schema["paths"].keys()
+    # For clients that can send no other method; the schema has the methods themselves.
+    assert_problem(stranger.post(f"{UPLOADS}/unknown"), 401, "unauthorized")
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Basic {}", "bearer x{}", "Bearer {}x", "{}"])

@@ -11,7 +11,7 @@ import pytest
 from media_service.errors import NotFound, NotMedia, StorageFull, UploadCut
 from media_service.ffmpeg.fence import Limits
 from media_service.ingest.intake import Incoming, Intake
-from media_service.ingest.pipeline import Admission
+from media_service.ingest.pipeline import Admission, Label
 from media_service.memory.budget import Budget
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
@@ -30,11 +30,12 @@ class Rows:
         self._error = error
         self._committed = committed
 
-    async def add_asset(self, asset: Asset) -> None:
+    async def add_asset(self, asset: Asset, **_: object) -> Asset:
         if self._error is None or self._committed:
             self.assets.append(asset)
         if self._error is not None:
             raise self._error
+        return asset
 
     async def asset(self, asset_id: str) -> Asset:
         for asset in self.assets:
@@ -51,7 +52,7 @@ def intake(request: pytest.FixtureRequest, tmp_path: Path) -> Intake:
 
 async def admit(incoming: Incoming, rows: Rows) -> Asset:
     admission = Admission(catalog=cast("Catalog", rows), limits=Limits(), submit=lambda _: None)
-    return await admission.admit(incoming, filename="a.mp4", title=None)
+    return await admission.admit(incoming, Label(filename="a.mp4"))
 
 
 async def break_off(intake: Intake) -> None:

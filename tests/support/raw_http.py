@@ -24,7 +24,11 @@ class RawConnection:
         if receive_buffer is not None:  # before connecting: the TCP window is agreed on then
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.settimeout(timeout)
-        self._socket.connect(("127.0.0.1", port))
+        try:
+            self._socket.connect(("127.0.0.1", port))
+        except OSError:
+            self._socket.close()
+            raise
         self._received = bytearray()
 
     def __enter__(self) -> Self:

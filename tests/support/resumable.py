@@ -121,6 +121,29 @@ def ietf_offset(client: httpx.Client, path: str) -> int:
     return int(answer.headers["upload-offset"])
 
 
+def limits(answer: httpx.Response) -> dict[str, int]:
+    """Upload-Limit: a Dictionary of Integers (s4.1.4)."""
+    members = (member.strip().partition("=") for member in answer.headers["upload-limit"].split(","))
+    return {name: int(value) for name, _, value in members}
+
+
+def is_asset_of(answer: httpx.Response, film: bytes) -> str:
+    """The answer is the one that a form upload would get, marked as the outcome (s4.4.2); the asset's path."""
+    assert (answer.status_code, answer.headers["upload-complete"]) == (201, "?1"), answer.text
+    asset = answer.json()
+    assert answer.headers["location"].endswith(f"/api/v1/assets/{asset['id']}")
+    assert (asset["size"], asset["sha256"]) == (len(film), hashlib.sha256(film).hexdigest())
+    return path_of(answer.headers["location"])
+
+
+def assert_problem_type(answer: httpx.Response, uri: str, code: str) -> dict[str, object]:
+    """A problem of a type that the draft names (s7)."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, object] = answer.json()
+    assert (body["type"], body["code"], body["status"]) == (uri, code, answer.status_code)
+    return body
+
+
 # --- either ---------------------------------------------------------------------------------------------------
 
 

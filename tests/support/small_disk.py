@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +26,11 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(mounted)], check=True)
 
 
-def fill(path: Path) -> None:
-    """Write to `path` until its disk is full."""
+def fill(path: Path, *, but: int = 0) -> None:
+    """Write to `path` until its disk is full, or has only `but` bytes left."""
     with path.open("wb", buffering=0) as filler:
         try:
-            while filler.write(bytes(MIB)):
+            while shutil.disk_usage(path).free > but and filler.write(bytes(MIB)):
                 pass
         except OSError:
             return

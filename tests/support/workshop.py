@@ -52,8 +52,10 @@ class Workshop:
     def intake(self, *, memory_bytes: int = 64 << 20, max_bytes: int = 1 << 30) -> Intake:
         return Intake(budget=Budget(memory_bytes), blobs=self.blobs, max_bytes=max_bytes)
 
-    def admission(self) -> Admission:
-        return Admission(catalog=self.catalog, limits=self.limits, submit=self.submitted.append)
+    def admission(self, *, deduplicate: bool = False) -> Admission:
+        return Admission(
+            catalog=self.catalog, limits=self.limits, submit=self.submitted.append, deduplicate=deduplicate
+        )
 
     def indexer(
         self, *, max_duration_seconds: float = DAY_SECONDS, blobs: LocalBlobs | None = None

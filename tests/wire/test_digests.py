@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_service.errors import InvalidRequest, MediaServiceError
-from media_service.wire.digests import read_digests, read_idempotency_key, repr_digest
+from media_service.wire.digests import (
+    read_digests,
+    read_file_digests,
+    read_idempotency_key,
+    repr_digest,
+)
 
 SHA256 = hashlib.sha256(b"film").digest()
 SHA512 = hashlib.sha512(b"film").digest()
@@ -72,6 +77,18 @@ def test_what_is_answered_reads_the_same(data: bytes) -> None:
     digest = hashlib.sha256(data)
 
     assert read_digests(repr_digest(digest.hexdigest()), "Repr-Digest") == (("sha256", digest.digest()),)
+
+
+def test_the_body_of_one_request_is_the_whole_file() -> None:
+    headers = {
+        "content-digest": f"sha-256={sequence(SHA256)}",
+        "repr-digest": f"sha-512={sequence(SHA512)}",
+    }
+
+    assert read_file_digests(headers) == (("sha256", SHA256), ("sha512", SHA512))
+    assert read_file_digests({}) == ()
+    with pytest.raises(InvalidRequest, match="Repr-Digest"):
+        read_file_digests({"repr-digest": "sha-256=5"})
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ def test_an_append_beyond_its_own_length_is_for_whoever_knows_the_upload() -> No
 
 
 def test_an_end_beyond_63_bits_is_too_large() -> None:
+    last = {**PART, "upload-offset": "0", "upload-complete": "?0", "content-length": str(2**63 - 1)}
+    assert read_append(last).content_length == 2**63 - 1
     with pytest.raises(UploadTooLarge):
         read_append({**PART, "upload-offset": "1", "upload-complete": "?0", "content-length": str(2**63 - 1)})
 
@@ -269,6 +271,11 @@ def test_errors_tell_the_offset_and_the_limits() -> None:
         "upload-complete": "?0",
         "upload-limit": "min-size=0, max-size=5",
     }
+
+
+def test_limits_beyond_what_an_integer_of_structured_fields_can_say_are_cut() -> None:
+    assert limit(2**63) == "min-size=0, max-size=999999999999999"
+    assert limit(5, max_age=-1) == "min-size=0, max-size=5, max-age=0"  # expired, and not yet removed
 
 
 @given(st.integers(0, 2**70), st.none() | st.integers(-(2**70), 2**70))

@@ -129,6 +129,13 @@ def test_a_creation_has_a_length_or_defers_it(headers: dict[str, str]) -> None:
         read_creation(headers)
 
 
+def test_the_sentence_says_whether_a_length_is_missing_or_one_too_many() -> None:
+    with pytest.raises(InvalidRequest, match="both missing"):
+        read_creation({})
+    with pytest.raises(InvalidRequest, match="both there"):
+        read_creation({"upload-length": "5", "upload-defer-length": "1"})
+
+
 @pytest.mark.parametrize("length", [2**63, 2**64, 10**40])
 def test_a_length_beyond_63_bits_is_too_large(length: int) -> None:
     with pytest.raises(UploadTooLarge):

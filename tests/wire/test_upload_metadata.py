@@ -143,8 +143,11 @@ def test_the_number_of_parts_and_the_length_of_the_list_are_bounded() -> None:
     assert len(read_concat("final;" + " ".join(["uploads/a"] * MAX_PARTS))[1]) == MAX_PARTS
     with pytest.raises(InvalidRequest, match="1001"):
         read_concat("final;" + " ".join(["uploads/a"] * (MAX_PARTS + 1)))
+    address = "/api/v1/uploads/a"
+    longest = "final;" + "/" * (MAX_CONCAT_CHARS - len("final;" + address)) + address
+    assert read_concat(longest) == ("final", ("a",))
     with pytest.raises(InvalidRequest):
-        read_concat("final;" + "/" * MAX_CONCAT_CHARS + "api/v1/uploads/a")
+        read_concat(longest.replace("final;", "final;/"))
 
 
 @given(st.text(st.characters(codec=None)) | NEARLY_LISTS)

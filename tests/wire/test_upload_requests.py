@@ -115,4 +115,5 @@ def test_without_a_preference_nothing_is_strict() -> None:
 def test_what_a_sentence_quotes_is_short_and_plain() -> None:
     assert clip("abc") == "'abc'"
     assert clip("ä\r\n") == "'\\xe4\\r\\n'"
+    assert clip("a" * 64) == "'" + "a" * 64 + "'"
     assert clip("a" * 1000) == "'" + "a" * 64 + "...'"
