@@ -1,4 +1,4 @@
-"""The command line: `python -m media_service serve`."""
+"""The command line: `python -m media_service serve`, `doctor`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from media_service import __version__
 from media_service.app import create_app, stopping
+from media_service.doctor import examine
 from media_service.server.limits import raise_descriptor_limit
 from media_service.server.listener import Listener
 from media_service.server.token import TokenUnusable, admin_token
@@ -53,6 +54,15 @@ def serve() -> None:
             listener.run()
     except (DirectoryUnusable, TokenUnusable) as error:
         raise click.ClickException(str(error)) from None
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is installed, what of it works, and how well converters are fenced in. Exit code 1 when something is amiss."""
+    found = examine(os.environ)
+    for line in found:
+        click.echo(f"{line.level:<5} {line.text}")
+    sys.exit(1 if any(line.level == "BAD" for line in found) else 0)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from litestar.exceptions import HTTPException
 
 from media_service.errors import MediaServiceError
 from media_service.ffmpeg.fence import Limits
+from media_service.ffmpeg.spawning import built
+from media_service.ffmpeg.walls import Walls
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import Admission
 from media_service.ingest.uploads import Uploads
@@ -49,7 +51,7 @@ log = logging.getLogger(__name__)
 # fmt: off
 PROVIDED = (
     "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "library", "playlists", "seeker",
-    "segments", "tasks", "uploads",
+    "segments", "tasks", "uploads", "walls",
 )
 # fmt: on
 
@@ -103,6 +105,7 @@ def _from_state(name: str) -> Any:
 async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None:
     data = settings.data_dir
     data.mkdir(parents=True, exist_ok=True)
+    state.walls = await asyncio.to_thread(_walls)
     limits = Limits(
         memory_bytes=settings.transcode_memory_bytes,
         max_pixels=settings.max_pixels,
@@ -151,6 +154,15 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
             expires_seconds=settings.upload_expires_seconds,
         )
     )
+
+
+def _walls() -> Walls:
+    """What every ffmpeg will run behind; an operator reads in the log what it does not keep out."""
+    walls = built()
+    log.info("converters run behind %s", walls.name)
+    for gap in walls.gaps:
+        log.warning("the fence has a gap, should a film take over a converter. %s (docs/security.md)", gap)
+    return walls
 
 
 def _tasks(settings: Settings, means: Means, news: Events, going: Going, inits: Inits) -> Tasks:

@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ui": set(),  # pages; no code
     "app": _FOUNDATION
     | {"memory", "ffmpeg", "store", "work", "ingest", "playback", "web", "server", "settings"},
-    "__main__": _FOUNDATION | {"store", "app", "server", "settings"},
+    "doctor": _FOUNDATION | {"ffmpeg", "store", "settings"},
+    "__main__": _FOUNDATION | {"store", "app", "doctor", "server", "settings"},
 }
 
 PURE = {"wire", "mp4", "matroska", "timeline"}

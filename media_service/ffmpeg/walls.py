@@ -100,7 +100,7 @@ def readable() -> tuple[str, ...]:
     programs = [Path(found).resolve() for name in PROGRAMS if (found := shutil.which(name, path=path))]
     # An ffmpeg of one's own, /opt/ffmpeg/bin, brings its libraries along in /opt/ffmpeg/lib.
     beside = [place for one in programs for place in (one.parent, one.parent.parent / "lib")]
-    places = {Path(place).resolve() for place in (*_LIBRARIES, *beside, *_DEVICES)}
+    places = {place.resolve() for place in (*map(Path, (*_LIBRARIES, *_DEVICES)), *beside)}
     return tuple(str(place) for place in sorted(places) if place.exists() and not places & set(place.parents))
 
 

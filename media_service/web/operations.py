@@ -7,6 +7,7 @@ from typing import Any
 from litestar import HttpMethod, Response, route
 
 from media_service.errors import MediaServiceError
+from media_service.ffmpeg.walls import Walls
 from media_service.store.blobs import DISK_MARGIN_BYTES
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
@@ -32,8 +33,9 @@ async def livez() -> Response[dict[str, str]]:
     tags=["operations"],
     operation_class=PublicOperation,
 )
-async def readyz(catalog: Catalog, blobs: Blobs) -> Response[dict[str, Any]]:
-    """200 when the catalog answers; 503 otherwise. Says also whether there is room for uploads."""
+async def readyz(catalog: Catalog, blobs: Blobs, walls: Walls) -> Response[dict[str, Any]]:
+    """200 when the catalog answers; 503 otherwise. Says also whether there is room for uploads, and what the fence around
+    converters is made of, with what it does not keep out (docs/security.md)."""
     try:
         await catalog.check()
     except MediaServiceError as error:
@@ -41,9 +43,9 @@ async def readyz(catalog: Catalog, blobs: Blobs) -> Response[dict[str, Any]]:
     free = blobs.free_bytes()
     # A full disk is no reason to take the server out: everything that is there can still be watched.
     storage = "ok" if free >= DISK_MARGIN_BYTES else "full"
-    return Response(
-        {"status": "ready", "catalog": "ok", "storage": storage, "free_bytes": free}, headers=NO_STORE
-    )
+    state = {"status": "ready", "catalog": "ok", "storage": storage, "free_bytes": free}
+    fence = {"made_of": walls.name, "gaps": walls.gaps}
+    return Response({**state, "fence": fence}, headers=NO_STORE)
 
 
 HANDLERS = [livez, readyz]
