@@ -1,4 +1,4 @@
-"""The command line: `python -m media_service serve`, `doctor`."""
+"""The command line: `python -m media_service serve`, `doctor`, `keys`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from media_service import __version__
 from media_service.app import create_app, stopping
 from media_service.doctor import examine
+from media_service.keys import keys
 from media_service.server.limits import raise_descriptor_limit
 from media_service.server.listener import Listener
 from media_service.server.token import TokenUnusable, admin_token
@@ -54,6 +55,9 @@ def serve() -> None:
             listener.run()
     except (DirectoryUnusable, TokenUnusable) as error:
         raise click.ClickException(str(error)) from None
+
+
+main.add_command(keys)
 
 
 @main.command()

@@ -31,7 +31,8 @@ from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
-from media_service.web import assets, events, media, operations, pages, uploads
+from media_service.web import assets, events, keys, media, operations, pages, uploads
+from media_service.web.keyring import Keyring
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
 from media_service.work.demand import Demand
@@ -50,7 +51,7 @@ log = logging.getLogger(__name__)
 
 # fmt: off
 PROVIDED = (
-    "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "library", "playlists", "seeker",
+    "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "keyring", "library", "playlists", "seeker",
     "segments", "tasks", "uploads", "walls",
 )
 # fmt: on
@@ -62,14 +63,15 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.admin_token = admin_token
             await _open(settings, app.state, stack)
+            app.state.keyring = Keyring(app.state.catalog, admin_token)
             yield
 
     return Litestar(
         route_handlers=[
             *assets.HANDLERS,
             *events.HANDLERS,
+            *keys.HANDLERS,
             *media.HANDLERS,
             *operations.HANDLERS,
             *pages.HANDLERS,

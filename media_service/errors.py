@@ -66,6 +66,31 @@ class Unauthorized(MediaServiceError):
     title = "An API key is needed"
 
 
+class Forbidden(MediaServiceError):
+    """The API key is known, and may not do this."""
+
+    code = "forbidden"
+    status = 403
+    title = "This key may not do that"
+
+
+class CsrfRefused(MediaServiceError):
+    """A request that changes something came with the panel's cookie, and does not prove that it came from the panel."""
+
+    code = "csrf"
+    status = 403
+    title = "The request does not come from the panel"
+
+
+class TooManyAttempts(MediaServiceError):
+    """More wrong tokens at the panel's sign-in than a person types."""
+
+    code = "too_many_attempts"
+    status = 429
+    title = "Too many attempts to sign in"
+    retry_after = 60
+
+
 class NotFound(MediaServiceError):
     """No such asset, rendition, segment or page."""
 
@@ -80,6 +105,14 @@ class MethodNotAllowed(MediaServiceError):
     code = "method_not_allowed"
     status = 405
     title = "Method not allowed"
+
+
+class NameTaken(MediaServiceError):
+    """Another API key that is not revoked has this name."""
+
+    code = "name_taken"
+    status = 409
+    title = "There is a key of this name"
 
 
 class UploadStalled(MediaServiceError):

@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": _FOUNDATION
     | {"memory", "ffmpeg", "store", "work", "ingest", "playback", "web", "server", "settings"},
     "doctor": _FOUNDATION | {"ffmpeg", "store", "settings"},
-    "__main__": _FOUNDATION | {"store", "app", "doctor", "server", "settings"},
+    "keys": {"errors", "settings", "store"},  # a command; the service need not run
+    "__main__": _FOUNDATION | {"store", "app", "doctor", "keys", "server", "settings"},
 }
 
 PURE = {"wire", "mp4", "matroska", "timeline"}

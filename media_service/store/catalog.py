@@ -1,4 +1,4 @@
-"""The catalog: assets, renditions, segments and uploads in a SQL database. A change that returned survives a loss of power."""
+"""The catalog: assets, renditions, segments, uploads and keys in a SQL database. A change that returned survives a loss of power."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import URL, ColumnElement, Select, delete, insert, select, tuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import MediaServiceError
+from media_service.store.api_keys import ApiKeys
 from media_service.store.database import Database, only
 from media_service.store.engine import open_engine
 from media_service.store.listing import Position, folded
@@ -37,7 +38,7 @@ async def open_catalog(url: str | URL) -> AsyncIterator[Catalog]:
             await database.finish()
 
 
-class Catalog(Renditions, Uploads):
+class Catalog(Renditions, Uploads, ApiKeys):
     """Every method may raise errors.CatalogUnavailable, errors.StorageFull when it writes, and NotFound for a record
     that must exist."""
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 # Every constraint has a name that a migration can use: databases invent different ones.
@@ -149,4 +150,34 @@ uploads = Table(
     Index(None, "owner", "idempotency_key", unique=True),
     Index(None, "state", "owner"),  # the open ones: counted with each new one, looked for at each start
     Index(None, "expires_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # SHA-256 of the key, lower-case hexadecimal
+    Column("scopes", Text, nullable=False),  # sorted, joined by commas
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index(None, "digest", unique=True),
+    # A name is free again when its key is revoked.
+    Index(
+        None,
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+panel_sessions = Table(
+    "panel_sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),  # no foreign key: the admin token is in no table
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
 )

@@ -12,6 +12,7 @@ RenditionKind = Literal["video", "audio"]
 UploadDialect = Literal["tus", "ietf"]
 UploadState = Literal["open", "finished", "rejected"]
 UploadConcat = Literal["", "partial", "final"]
+Scope = Literal["manage", "read", "upload"]
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +137,25 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     holder: str | None = None
     held_until: int = 0
     wanted: bool = False
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key, without what opens: that is known to its holder alone. Instants are Unix milliseconds."""
+
+    id: str  # public; what belongs to the key is found by it
+    name: str
+    scopes: tuple[Scope, ...]  # sorted
+    created_at: int
+    last_used_at: int | None = None  # to the hour
+    revoked_at: int | None = None
+
+
+class PanelSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who is signed in to the admin panel: with a key, or with the admin token, whose id is "admin"."""
+
+    key_id: str
+    created_at: int
+    expires_at: int
 
 
 class AssetChanges(TypedDict, total=False):

@@ -18,7 +18,7 @@ from media_service.store.records import Asset
 from media_service.web.body import announced_length, body_chunks, told_of_shutdown
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
-from media_service.web.guards import owner_of, require_key
+from media_service.web.guards import needs, owner_of
 from media_service.web.openapi import ApiOperation
 from media_service.web.openapi_uploads import FormOperation, RawOperation
 from media_service.web.refusal import Refusal, body_may_be_unread
@@ -61,7 +61,7 @@ async def _created(
 
 @post(
     "/api/v1/assets",
-    guards=[require_key],
+    guards=[needs("upload")],
     request_max_body_size=None,
     tags=["assets"],
     operation_class=FormOperation,
@@ -95,7 +95,7 @@ async def upload_form(
 
 @put(
     "/api/v1/assets",
-    guards=[require_key],
+    guards=[needs("upload")],
     request_max_body_size=None,
     tags=["assets"],
     operation_class=RawOperation,
@@ -136,7 +136,7 @@ async def upload_raw(
 @route(
     "/api/v1/assets",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    guards=[require_key],
+    guards=[needs("read")],
     tags=["assets"],
     operation_class=ApiOperation,
 )
@@ -159,7 +159,7 @@ async def list_assets(
 @route(
     "/api/v1/assets/{asset_id:str}",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    guards=[require_key],
+    guards=[needs("read")],
     tags=["assets"],
     operation_class=ApiOperation,
 )
@@ -172,7 +172,7 @@ async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
 @route(
     "/api/v1/assets/{asset_id:str}/seek",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    guards=[require_key],
+    guards=[needs("read")],
     tags=["assets"],
     operation_class=ApiOperation,
 )
@@ -188,7 +188,9 @@ async def seek_in_asset(
     return Response(await seeker.seek(asset_id, t, mode), headers=NO_STORE)
 
 
-@patch("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
+@patch(
+    "/api/v1/assets/{asset_id:str}", guards=[needs("manage")], tags=["assets"], operation_class=ApiOperation
+)
 async def change_asset(
     catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
 ) -> Response[AssetJson]:
@@ -201,7 +203,9 @@ async def change_asset(
     return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
 
 
-@delete("/api/v1/assets/{asset_id:str}", guards=[require_key], tags=["assets"], operation_class=ApiOperation)
+@delete(
+    "/api/v1/assets/{asset_id:str}", guards=[needs("manage")], tags=["assets"], operation_class=ApiOperation
+)
 async def delete_asset(tasks: Tasks, asset_id: str) -> None:
     """Delete an asset and all that was made from it. Running responses of it are sent to their end."""
     await tasks.remove(asset_id)

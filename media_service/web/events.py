@@ -13,7 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
-from media_service.web.guards import require_key
+from media_service.web.guards import needs
 from media_service.web.openapi import ApiOperation
 from media_service.web.send import Departure, body, head
 from media_service.web.shapes import asset_json
@@ -102,7 +102,7 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
 
 @get(
     "/api/v1/events",
-    guards=[require_key],
+    guards=[needs("read")],
     tags=["events"],
     operation_class=ApiOperation,
     media_type="text/event-stream",
@@ -114,7 +114,7 @@ async def all_events(request: Request[Any, Any, Any], events: Events, catalog: C
 
 @get(
     "/api/v1/assets/{asset_id:str}/events",
-    guards=[require_key],
+    guards=[needs("read")],
     tags=["events"],
     operation_class=ApiOperation,
     media_type="text/event-stream",

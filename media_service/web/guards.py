@@ -1,28 +1,63 @@
-"""Who may call what. Guards run before a request's body is read, so that a refusal costs no upload."""
+"""Who may call what. Guards run before a request's body is read, so that a refusal costs no upload.
+
+Every handler has exactly one: `needs("upload")` and the like, or `public`. A test walks all routes and finds those without.
+"""
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from media_service.errors import Unauthorized
+from media_service.errors import Forbidden, Unauthorized
+from media_service.store.records import Scope
+from media_service.web.keyring import Caller, Keyring
+
+Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def require_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Let the request pass if it carries the admin token as `Authorization: Bearer` (RFC 6750 s2.1)."""
+class Needs:
+    """A guard that lets those pass whose key has `scope`. Made by `needs`."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        """Raises Unauthorized, Forbidden."""
+        found = await _identify(connection)
+        if self.scope not in found.scopes:
+            raise Forbidden(f"A key with the scope '{self.scope}' is needed for this.")
+        connection.scope["user"] = found
+
+
+def needs(scope: Scope) -> Needs:
+    """The guard of a handler that is for keys with `scope`."""
+    return Needs(scope)
+
+
+def public(_connection: Connection, _: BaseRouteHandler) -> None:
+    """The guard of a handler that is for everybody."""
+
+
+def caller(connection: Connection) -> Caller:
+    """Who makes the request. Only behind `needs`."""
+    found: Caller = connection.scope["user"]
+    return found
+
+
+def owner_of(connection: Connection) -> str:
+    """The id of the key that the request came with, for what belongs to a key: unfinished uploads, and quotas."""
+    return caller(connection).key_id
+
+
+async def _identify(connection: Connection) -> Caller:
+    """Who comes with `Authorization: Bearer` (RFC 6750 s2.1). Raises Unauthorized."""
     scheme, _space, credentials = connection.headers.get("authorization", "").partition(" ")
     given = credentials.strip(" \t")
     if scheme.lower() != "bearer" or not given:
-        raise Unauthorized("Send the admin token as 'Authorization: Bearer <token>'.")
-    expected: str = connection.app.state.admin_token
-    # Comparing digest-wise in constant time: the time must not tell how many characters were right.
-    if not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Unauthorized("This token is not known here.")
-
-
-def owner_of(_: ASGIConnection[Any, Any, Any, Any]) -> str:
-    """The name of the key that the request came with, for what belongs to a key: unfinished uploads, and quotas."""
-    return "admin"  # the only key there is
+        raise Unauthorized("Send a key as 'Authorization: Bearer <key>'.")
+    keyring: Keyring = connection.app.state.keyring
+    if (found := await keyring.caller(given)) is None:
+        raise Unauthorized("This key is not known here.")
+    return found

@@ -15,6 +15,7 @@ from media_service.playback.playlists import Playlists
 from media_service.playback.segments import Segments
 from media_service.web.cors import CORS, PREFLIGHT
 from media_service.web.dependencies import Blobs
+from media_service.web.guards import public
 from media_service.web.openapi import MediaOperation
 from media_service.web.send import DeliveryResponse, nothing, while_there
 from media_service.wire.delivery import plan
@@ -51,7 +52,7 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-@route(FILE_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(FILE_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def film(
     request: AnyRequest, library: Library, classics: Classics, blobs: Blobs, asset_id: AssetId, name: str
 ) -> ASGIApp:
@@ -66,7 +67,7 @@ async def film(
     raise NotFound("There is no such file.")
 
 
-@route(SUBTITLES_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(SUBTITLES_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def subtitles(
     request: AnyRequest,
     library: Library,
@@ -83,19 +84,19 @@ async def subtitles(
     return _send(request, blobs, await library.subtitles(asset_id, number, version))
 
 
-@route(MANIFEST_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(MANIFEST_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def manifest(request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
     """The DASH manifest: the whole film, over the same segments as HLS."""
     return _send(request, blobs, await playlists.manifest(asset_id))
 
 
-@route(MASTER_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(MASTER_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def master(request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
     """The HLS multivariant playlist: pictures, sounds and subtitles to choose from."""
     return _send(request, blobs, await playlists.master(asset_id))
 
 
-@route(PLAYLIST_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(PLAYLIST_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def playlist(
     request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
@@ -106,7 +107,7 @@ async def playlist(
     return _send(request, blobs, await playlists.media(asset_id, rendition))
 
 
-@route(IFRAMES_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(IFRAMES_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def iframes(
     request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
@@ -114,7 +115,7 @@ async def iframes(
     return _send(request, blobs, await playlists.iframes(asset_id, rendition))
 
 
-@route(INIT_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(INIT_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def init_segment(
     request: AnyRequest,
     segments: Segments,
@@ -128,7 +129,7 @@ async def init_segment(
     return nothing if opened is None else _send(request, blobs, opened)
 
 
-@route(SEGMENT_PATH, http_method=READ, tags=["playback"], operation_class=MediaOperation)
+@route(SEGMENT_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def segment(
     request: AnyRequest,
     segments: Segments,
@@ -160,6 +161,7 @@ async def segment(
         SEGMENT_PATH,
     ],
     http_method=HttpMethod.OPTIONS,
+    guards=[public],
     include_in_schema=False,
     sync_to_thread=False,
     status_code=204,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from litestar import Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import (
@@ -22,6 +23,7 @@ from litestar.openapi.spec import (
 )
 
 from media_service import __version__
+from media_service.web.guards import public
 
 BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 TEXT = Schema(type=OpenAPIType.STRING)
@@ -98,7 +100,7 @@ def openapi_config() -> OpenAPIConfig:
         title="media_service",
         version=__version__,
         description="Upload a video; seek anywhere in it, at once, exactly, on any player.",
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], guards=[public], include_in_schema=False),
         render_plugins=[
             SwaggerRenderPlugin(
                 js_url="/ui/vendor/swagger-ui/swagger-ui-bundle.js",
@@ -115,6 +117,7 @@ def openapi_config() -> OpenAPIConfig:
         tags=[
             Tag("assets", "Upload, list, look at, rename, delete"),
             Tag("uploads", "Resumable uploads, by tus 1.0.0 and by the IETF draft (docs/uploads.md)"),
+            Tag("keys", "Who else may do what (docs/security.md)"),
             Tag("events", "What changes, as it changes"),
             Tag("playback", "What players fetch; no key needed"),
             Tag("operations", "For probes"),

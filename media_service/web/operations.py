@@ -11,6 +11,7 @@ from media_service.ffmpeg.walls import Walls
 from media_service.store.blobs import DISK_MARGIN_BYTES
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
+from media_service.web.guards import public
 from media_service.web.openapi import PublicOperation
 
 NO_STORE = {"cache-control": "no-store"}
@@ -19,6 +20,7 @@ NO_STORE = {"cache-control": "no-store"}
 @route(
     "/livez",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[public],
     tags=["operations"],
     operation_class=PublicOperation,
 )
@@ -30,6 +32,7 @@ async def livez() -> Response[dict[str, str]]:
 @route(
     "/readyz",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[public],
     tags=["operations"],
     operation_class=PublicOperation,
 )

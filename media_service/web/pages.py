@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
+from media_service.web.guards import public
 from media_service.web.openapi import PublicOperation
 from media_service.web.send import DeliveryResponse
 from media_service.web.shapes import PublicAssetJson, public_asset_json
@@ -54,26 +55,32 @@ def _page(name: str) -> Response[bytes]:
     return Response((UI / name).read_bytes(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
-@route("/", http_method=READ, include_in_schema=False, status_code=307, sync_to_thread=False)
+@route("/", http_method=READ, guards=[public], include_in_schema=False, status_code=307, sync_to_thread=False)
 def home() -> Response[None]:
     """There is one front door."""
     return Response(None, headers={"location": "/admin"})
 
 
-@route("/admin", http_method=READ, include_in_schema=False, sync_to_thread=False)
+@route("/admin", http_method=READ, guards=[public], include_in_schema=False, sync_to_thread=False)
 def admin() -> Response[bytes]:
     """The admin panel."""
     return _page("admin.html")
 
 
-@route("/watch/{asset_id:str}", http_method=READ, include_in_schema=False, sync_to_thread=False)
+@route(
+    "/watch/{asset_id:str}", http_method=READ, guards=[public], include_in_schema=False, sync_to_thread=False
+)
 def watch(asset_id: str) -> Response[bytes]:
     """The player."""
     return _page("watch.html")
 
 
 @route(
-    "/watch/{asset_id:str}/asset.json", http_method=READ, tags=["playback"], operation_class=PublicOperation
+    "/watch/{asset_id:str}/asset.json",
+    http_method=READ,
+    guards=[public],
+    tags=["playback"],
+    operation_class=PublicOperation,
 )
 async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJson]:
     """What the player needs to know; needs no key."""
@@ -82,7 +89,7 @@ async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJs
     return Response(body, headers={"cache-control": "no-store"})
 
 
-@route("/ui/{path:path}", http_method=READ, include_in_schema=False)
+@route("/ui/{path:path}", http_method=READ, guards=[public], include_in_schema=False)
 async def static_file(request: Request[Any, Any, Any], blobs: Blobs, path: str) -> ASGIApp:
     """Scripts, styles and the libraries they use: revalidated each time, sent only when they have changed."""
     # Looked up among the files that there are, never made into a file's name.

@@ -17,7 +17,7 @@ from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.web.body import told_of_shutdown
 from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson, allow
-from media_service.web.guards import require_key
+from media_service.web.guards import needs, public
 from media_service.web.openapi_uploads import (
     AbilitiesOperation,
     AppendOperation,
@@ -35,6 +35,7 @@ ONE = f"{COLLECTION}/{{upload_id:str}}"
 @route(
     [COLLECTION, ONE],
     http_method=HttpMethod.OPTIONS,
+    guards=[public],
     tags=["uploads"],
     operation_class=AbilitiesOperation,
     sync_to_thread=False,
@@ -48,7 +49,7 @@ def options(request: AnyRequest, uploads: Uploads) -> Response[None]:
 
 @post(
     COLLECTION,
-    guards=[require_key],
+    guards=[needs("upload")],
     request_max_body_size=None,
     tags=["uploads"],
     operation_class=CreationOperation,
@@ -85,7 +86,7 @@ async def create_upload(
 @route(
     ONE,
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    guards=[require_key],
+    guards=[needs("upload")],
     tags=["uploads"],
     operation_class=StateOperation,
 )
@@ -96,7 +97,7 @@ async def upload_state(request: AnyRequest, uploads: Uploads, upload_id: str) ->
 
 @patch(
     ONE,
-    guards=[require_key],
+    guards=[needs("upload")],
     request_max_body_size=None,
     tags=["uploads"],
     operation_class=AppendOperation,
@@ -109,7 +110,7 @@ async def append_to_upload(
     return await _append(request, uploads, catalog, idle_seconds, upload_id)
 
 
-@delete(ONE, guards=[require_key], tags=["uploads"], operation_class=CancelOperation, status_code=204)
+@delete(ONE, guards=[needs("upload")], tags=["uploads"], operation_class=CancelOperation, status_code=204)
 async def cancel_upload(request: AnyRequest, uploads: Uploads, upload_id: str) -> Response[None]:
     """Give an upload up: what it sent is removed. An asset that was made of it stays."""
     return await _cancel(request, uploads, upload_id)
@@ -117,7 +118,7 @@ async def cancel_upload(request: AnyRequest, uploads: Uploads, upload_id: str) -
 
 @post(
     ONE,
-    guards=[require_key],
+    guards=[needs("upload")],
     request_max_body_size=None,
     include_in_schema=False,
     status_code=204,
