@@ -19,7 +19,8 @@ _FOUNDATION = {"errors", "wire", "mp4", "matroska", "timeline"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
-    "settings": set(),  # read in app and passed down as plain values
+    "settings": _PURE_FOUNDATION
+    | {"wire"},  # read in app and passed down as plain values; wire says which are well-formed
     "wire": _PURE_FOUNDATION,
     "mp4": _PURE_FOUNDATION,
     "matroska": _PURE_FOUNDATION,

@@ -49,6 +49,8 @@ def test_variables_are_read_by_the_type_of_their_field() -> None:
         ("TRANSCODE_WORKERS", "65"),
         ("TRANSCODE_MEMORY_BYTES", "1024"),
         ("LOG_LEVEL", "loud"),
+        ("TRUSTED_PROXIES", "localhost"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(name: str, value: str) -> None:
