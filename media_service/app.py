@@ -31,10 +31,12 @@ from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
-from media_service.web import assets, events, keys, media, operations, pages, uploads
+from media_service.web import assets, events, keys, media, operations, pages, panel, uploads
 from media_service.web.keyring import Keyring
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
+from media_service.web.sessions import Sessions
+from media_service.wire.forwarded import read_networks
 from media_service.work.demand import Demand
 from media_service.work.events import Events
 from media_service.work.extras import Extras
@@ -51,8 +53,8 @@ log = logging.getLogger(__name__)
 
 # fmt: off
 PROVIDED = (
-    "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "keyring", "library", "playlists", "seeker",
-    "segments", "tasks", "uploads", "walls",
+    "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "keyring", "library", "playlists",
+    "seeker", "segments", "sessions", "tasks", "uploads", "walls",
 )
 # fmt: on
 
@@ -64,7 +66,7 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await _open(settings, app.state, stack)
-            app.state.keyring = Keyring(app.state.catalog, admin_token)
+            _open_doors(settings, app.state, admin_token)
             yield
 
     return Litestar(
@@ -75,6 +77,7 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
             *media.HANDLERS,
             *operations.HANDLERS,
             *pages.HANDLERS,
+            *panel.HANDLERS,
             *uploads.HANDLERS,
         ],
         lifespan=[lifespan],
@@ -165,6 +168,13 @@ def _walls() -> Walls:
     for gap in walls.gaps:
         log.warning("the fence has a gap, should a film take over a converter. %s (docs/security.md)", gap)
     return walls
+
+
+def _open_doors(settings: Settings, state: State, admin_token: str) -> None:
+    """What guards ask who a caller is."""
+    state.keyring = Keyring(state.catalog, admin_token)
+    state.sessions = Sessions(state.catalog, state.keyring, admin_token)
+    state.trusted_proxies = read_networks(settings.trusted_proxies)
 
 
 def _tasks(settings: Settings, means: Means, news: Events, going: Going, inits: Inits) -> Tasks:

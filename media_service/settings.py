@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from media_service.wire.forwarded import read_networks
+
 PREFIX = "MEDIA_SERVICE_"
 GIB = 1 << 30
 MIB = 1 << 20
@@ -37,6 +39,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="The first API key. Empty: one is made at the first start, kept in DATA_DIR/admin-token (mode 0600) and printed."
         ),
     ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas."
+        ),
+    ] = "127.0.0.1,::1"
     max_upload_bytes: Annotated[
         int,
         Meta(
@@ -139,7 +147,12 @@ def load(environ: Mapping[str, str]) -> Settings:
             values[field.name] = msgspec.convert(environ[variable], field.type, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise InvalidSettings(f"{variable}={environ[variable]!r}: {error}") from None
-    return Settings(**values)
+    settings = Settings(**values)
+    try:
+        read_networks(settings.trusted_proxies)
+    except ValueError as error:
+        raise InvalidSettings(f"{PREFIX}TRUSTED_PROXIES={settings.trusted_proxies!r}: {error}") from None
+    return settings
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,9 @@ from litestar.handlers import BaseRouteHandler
 
 from media_service.errors import Forbidden, Unauthorized
 from media_service.store.records import Scope
+from media_service.web.cookies import check_csrf, cookie_secret
 from media_service.web.keyring import Caller, Keyring
+from media_service.web.sessions import Sessions
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -52,7 +54,9 @@ def owner_of(connection: Connection) -> str:
 
 
 async def _identify(connection: Connection) -> Caller:
-    """Who comes with `Authorization: Bearer` (RFC 6750 s2.1). Raises Unauthorized."""
+    """Who comes with `Authorization: Bearer` (RFC 6750 s2.1), or else with the panel's cookie. Raises Unauthorized, CsrfRefused."""
+    if "authorization" not in connection.headers and (secret := cookie_secret(connection)) is not None:
+        return await _signed_in(connection, secret)
     scheme, _space, credentials = connection.headers.get("authorization", "").partition(" ")
     given = credentials.strip(" \t")
     if scheme.lower() != "bearer" or not given:
@@ -61,3 +65,11 @@ async def _identify(connection: Connection) -> Caller:
     if (found := await keyring.caller(given)) is None:
         raise Unauthorized("This key is not known here.")
     return found
+
+
+async def _signed_in(connection: Connection, secret: str) -> Caller:
+    sessions: Sessions = connection.app.state.sessions
+    if (session := await sessions.session(secret)) is None:
+        raise Unauthorized("You are not signed in any more.")
+    check_csrf(connection, session)
+    return session.caller
