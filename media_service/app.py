@@ -15,8 +15,7 @@ from litestar.exceptions import HTTPException
 
 from media_service.errors import MediaServiceError
 from media_service.ffmpeg.fence import Limits
-from media_service.ffmpeg.spawning import built
-from media_service.ffmpeg.walls import Walls
+from media_service.ffmpeg.spawning import announced
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import Admission
 from media_service.ingest.uploads import Uploads
@@ -110,7 +109,7 @@ def _from_state(name: str) -> Any:
 async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None:
     data = settings.data_dir
     data.mkdir(parents=True, exist_ok=True)
-    state.walls = await asyncio.to_thread(_walls)
+    state.walls = await asyncio.to_thread(announced)
     limits = Limits(
         memory_bytes=settings.transcode_memory_bytes,
         max_pixels=settings.max_pixels,
@@ -159,15 +158,6 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
             expires_seconds=settings.upload_expires_seconds,
         )
     )
-
-
-def _walls() -> Walls:
-    """What every ffmpeg will run behind; an operator reads in the log what it does not keep out."""
-    walls = built()
-    log.info("converters run behind %s", walls.name)
-    for gap in walls.gaps:
-        log.warning("the fence has a gap, should a film take over a converter. %s (docs/security.md)", gap)
-    return walls
 
 
 def _open_doors(settings: Settings, state: State, admin_token: str) -> None:

@@ -7,6 +7,7 @@ because "dies with its parent" (prctl(2), PR_SET_PDEATHSIG) means the thread tha
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import threading
@@ -17,6 +18,8 @@ from functools import cache
 
 from media_service.ffmpeg.fence import PROBE_LIMITS, Limits, environment
 from media_service.ffmpeg.walls import Walls, candidates
+
+log = logging.getLogger(__name__)
 
 TRIAL_SECONDS = 20.0  # to start `ffprobe -version`: a cold disk, a busy machine
 
@@ -90,6 +93,15 @@ def built() -> Walls:
     """The strongest walls behind which ffmpeg starts here. Tried once, in some 60 ms; the rest of the time known."""
     found = candidates()
     return next((walls for walls in found if _works(walls)), found[0])
+
+
+def announced() -> Walls:
+    """The same, said in the log: an operator reads there what they do not keep out."""
+    walls = built()
+    log.info("converters run behind %s", walls.name)
+    for gap in walls.gaps:
+        log.warning("the fence has a gap, should a film take over a converter. %s (docs/security.md)", gap)
+    return walls
 
 
 def _works(walls: Walls) -> bool:

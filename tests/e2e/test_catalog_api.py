@@ -412,6 +412,7 @@ def test_probes_answer_everybody(stranger: httpx.Client) -> None:
     ready = stranger.get("/readyz")
     assert ready.status_code == 200
     assert ready.json()["status"] == "ready"
+    assert ready.json()["fence"].keys() == {"made_of", "gaps"}
 
 
 def test_every_route_of_the_api_wants_a_key_and_no_other_does(stranger: httpx.Client) -> None:

@@ -146,7 +146,10 @@ def attacks(
 ) -> list[Path]:
     """Hostile files; another tenant's film lies beside them."""
     directory, tools = tmp_path_factory.mktemp("attacks"), tmp_path_factory.mktemp("tools")
-    return make_attacks(directory, tools, films.film(), canary[0])
+    hidden = films.film(
+        Film(size=(352, 288), fps=30, audio=False)
+    )  # nothing in it is in a film that is uploaded
+    return make_attacks(directory, tools, hidden, canary[0])
 
 
 def test_no_attack_reads_calls_or_stops_anything(

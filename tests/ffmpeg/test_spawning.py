@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -69,15 +70,9 @@ def test_we_are_not_shut_in_ourselves(tmp_path: Path) -> None:
 
 
 def confinement() -> list[str]:
-    """What /proc says of every thread of ours."""
-    return sorted(
-        {
-            line
-            for task in Path("/proc/self/task").glob("*/status")
-            for line in task.read_text().splitlines()
-            if line.startswith(("NoNewPrivs", "Seccomp"))
-        }
-    )
+    """What /proc says of this thread."""
+    status = Path("/proc/thread-self/status").read_text()
+    return [line for line in status.splitlines() if line.startswith(("NoNewPrivs", "Seccomp"))]
 
 
 def test_the_thread_that_started_it_stays_until_it_is_reaped() -> None:
@@ -142,3 +137,17 @@ def test_without_ffmpeg_the_strongest_are_taken(monkeypatch: pytest.MonkeyPatch)
     strongest = walls.candidates()[0]
     monkeypatch.setattr(spawning, "_works", lambda _: False)
     assert built.__wrapped__() == strongest
+
+
+@pytest.mark.parametrize(
+    ("chosen", "warnings"),
+    [(Walls(files="landlock", version=7, filter="x86_64"), 0), (Walls(files="none", filter="x86_64"), 1)],
+)
+def test_gaps_are_said_loudly(
+    chosen: Walls, warnings: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(spawning, "built", lambda: chosen)
+    assert spawning.announced() == chosen
+    assert f"converters run behind {chosen.name}" in caplog.text
+    assert [record.levelname for record in caplog.records].count("WARNING") == warnings
