@@ -40,10 +40,20 @@ async def test_a_wrong_token_is_told_so_and_the_right_one_enters(page: Page, sit
     await expect(page.get_by_label("Admin token")).to_be_focused()
 
 
-async def test_no_cookie_is_ever_set(page: Page, site: Site) -> None:
+async def test_no_script_can_read_what_opens(page: Page, site: Site) -> None:
     await sign_in(page, site)
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    [cookie] = await page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
+    assert await page.evaluate("document.cookie") == ""
+    assert await page.evaluate("sessionStorage.length + localStorage.length") == 0
+    kept = await page.evaluate("document.documentElement.outerHTML")
+    assert site.token not in kept
+    assert cookie["value"] not in kept
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Admin token")).to_be_focused()
     assert await page.context.cookies() == []
+    assert await page.get_by_label("Admin token").input_value() == ""
 
 
 async def test_an_empty_library_says_so(page: Page, site: Site) -> None:

@@ -1,12 +1,13 @@
-/** The admin page: sign in, upload, and a library that keeps itself up to date. */
+/** The admin page: sign in, upload, a library that keeps itself up to date, and the keys of programs. */
 
-import { Api, Problem } from "./api.js";
+import { Access } from "./access.js";
+import { Api, currentSession, signIn } from "./api.js";
 import { Assets } from "./assets.js";
+import { confirmed } from "./confirm.js";
 import { byId, setText, toast } from "./dom.js";
 import { follow } from "./events.js";
 import { Uploads } from "./uploads.js";
 
-const KEY = "media-service-token";
 const PAGE = 30; // assets per page of the list
 
 const announce = (text) => (byId("announce").textContent = text);
@@ -16,16 +17,17 @@ class Session {
   #api;
   #assets;
   #uploads;
+  #access;
   #cursor = null;
   #over = new AbortController();
 
-  constructor(token) {
-    this.#api = new Api(token);
+  constructor(session) {
+    this.#api = new Api(session);
     this.#assets = new Assets({ announce, remove: (asset) => this.#remove(asset) });
     const onDone = (asset) => this.#change(() => this.#assets.put(asset));
     this.#uploads = new Uploads(this.#api, { announce, onDone, onRefused });
+    this.#access = new Access(this.#api, { onRefused });
     follow("/api/v1/events", {
-      token,
       signal: this.#over.signal,
       onEvent: (event) => this.#hear(event),
       onState: (state) => this.#lineIs(state),
@@ -44,6 +46,11 @@ class Session {
   end() {
     this.#over.abort();
     this.#uploads.cancelAll();
+    this.#access.end();
+  }
+
+  signOut() {
+    return this.#api.signOut();
   }
 
   /** The first page; again after each reconnection, for what was missed; with `more`, the page after the last one. */
@@ -96,12 +103,9 @@ class Session {
   }
 
   async #remove(asset) {
-    setText(byId("confirm-name"), asset.title);
-    const dialog = byId("confirm");
-    dialog.returnValue = "";
-    dialog.showModal();
-    await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
-    if (dialog.returnValue !== "delete") return;
+    const text = "The file and everything made from it will be gone. This cannot be undone.";
+    const asked = { title: "Delete this video?", name: asset.title, text, yes: "Delete", no: "Keep it" };
+    if (!(await confirmed(asked))) return;
     try {
       await this.#api.remove(asset.id);
       this.#change(() => this.#assets.remove(asset.id));
@@ -115,15 +119,13 @@ class Session {
 
 let session = null;
 
-function enter(token) {
-  sessionStorage.setItem(KEY, token);
+function enter(found) {
   for (const id of ["panel", "sign-out"]) byId(id).hidden = false;
   byId("sign-in").hidden = true;
-  session = new Session(token);
+  session = new Session(found);
 }
 
 function leave(words = "") {
-  sessionStorage.removeItem(KEY);
   session?.end();
   session = null;
   byId("confirm").close();
@@ -135,7 +137,7 @@ function leave(words = "") {
 }
 
 function onRefused() {
-  if (session) leave("The token is no longer accepted. Please sign in again.");
+  if (session) leave("You are no longer signed in. Please sign in again.");
 }
 
 byId("sign-in-form").addEventListener("submit", async (event) => {
@@ -145,10 +147,7 @@ byId("sign-in-form").addEventListener("submit", async (event) => {
   submit.disabled = true;
   setText(byId("sign-in-problem"), "");
   try {
-    const token = field.value.trim();
-    if (!/^[\x21-\x7e]+$/.test(token)) throw new Problem({ status: 401 }); // no header could carry it
-    await new Api(token).list(1);
-    enter(token);
+    enter(await signIn(field.value.trim()));
     event.target.reset();
     byId("choose").focus();
   } catch (problem) {
@@ -159,7 +158,14 @@ byId("sign-in-form").addEventListener("submit", async (event) => {
   }
 });
 
-byId("sign-out").onclick = () => leave();
+byId("sign-out").onclick = async () => {
+  try {
+    await session.signOut();
+  } catch (problem) {
+    if (problem.status !== 401) return toast(`Not signed out. ${problem.message}`);
+  }
+  leave();
+};
 byId("choose").onclick = () => byId("files").click();
 byId("more").onclick = () => session.load({ more: true });
 byId("list-retry").onclick = () => session.load();
@@ -192,6 +198,10 @@ addEventListener("click", ({ target }) => {
 });
 addEventListener("beforeunload", (event) => session?.busy && event.preventDefault());
 
-const kept = sessionStorage.getItem(KEY);
-if (kept) enter(kept);
-else leave();
+try {
+  const found = await currentSession();
+  if (found.csrf_token) enter(found);
+  else leave();
+} catch (problem) {
+  leave(problem.message);
+}
