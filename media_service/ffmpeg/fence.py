@@ -102,7 +102,25 @@ def source_url(source_fd: int) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that the process `pid` has used, all its threads together (proc(5), stat: utime and stime)."""
+    """Processor time that the process `pid` and what it started have used (proc(5), stat: utime and stime, cutime and cstime).
+
+    bubblewrap starts the converter as a child's child. Raises FileNotFoundError when there is no such process.
+    """
     stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     fields = stat.rpartition(")")[2].split()  # the name before may hold blanks and brackets
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_child_seconds(child) for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has just ended, or the kernel was built without CONFIG_PROC_CHILDREN
+
+
+def _child_seconds(pid: int) -> float:
+    try:
+        return cpu_seconds(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0

@@ -260,7 +260,7 @@ def _spawn(
     try:
         return child, os.pidfd_open(child.popen.pid)
     except OSError:
-        child.popen.kill()
+        child.kill()
         child.reap()
         raise
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 
 from media_service.ffmpeg.fence import PROBE_LIMITS, Limits, environment
@@ -27,23 +28,34 @@ TRIAL_SECONDS = 20.0  # to start `ffprobe -version`: a cold disk, a busy machine
 class Child:
     """A started program. Whoever reaps it says so with `gone`."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], thread_may_end: threading.Event) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], thread_may_end: threading.Event, *, in_bubble: bool
+    ) -> None:
         self._thread_may_end = thread_may_end
+        self._in_bubble = in_bubble
         self.popen = popen
+
+    def kill(self) -> None:
+        """End it and its process group (SIGKILL). Only before it is reaped."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
 
     def gone(self) -> None:
         """It has been reaped: the thread that started it may end. May be called twice."""
         self._thread_may_end.set()
 
     def reap(self, seconds: float | None = None) -> int:
-        """Wait for its end, here and now; its exit status. Killed when that takes longer."""
+        """Wait for its end, here and now; its exit status, negative: a signal. Killed when that takes longer."""
         try:
-            return self.popen.wait(seconds)
+            status = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
-            return self.popen.wait()
+            self.kill()
+            status = self.popen.wait()
         finally:
             self.gone()
+        # bubblewrap tells as a shell does that what ran in it was ended by a signal: 137 is SIGKILL.
+        told = self._in_bubble and 128 < status <= 128 + signal.SIGRTMAX
+        return 128 - status if told else status
 
 
 def spawn(
@@ -85,7 +97,7 @@ def spawn(
         started: Future[subprocess.Popen[bytes]] = Future()
         may_end = threading.Event()
         threading.Thread(target=_tend, args=(begin, started, may_end), name="fence", daemon=True).start()
-        return Child(started.result(), may_end)
+        return Child(started.result(), may_end, in_bubble=chosen.files == "bubblewrap")
 
 
 @cache

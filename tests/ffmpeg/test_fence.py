@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from media_service.ffmpeg.fence import FORMATS, Limits, environment, fenced, input_options, source_url
+from media_service.ffmpeg.fence import (
+    FORMATS,
+    Limits,
+    cpu_seconds,
+    environment,
+    fenced,
+    input_options,
+    source_url,
+)
+from tests.support.processes import wait_until
 
 LIMITS = Limits(cpu_seconds=12.2, memory_bytes=512 << 20)
 
@@ -76,3 +87,15 @@ def test_every_input_is_bound_to_real_containers() -> None:
 
 def test_a_source_is_opened_through_proc() -> None:
     assert source_url(7) == "/proc/self/fd/7"
+
+
+def test_processor_time_counts_what_a_child_starts() -> None:
+    script = "(while :; do :; done) & wait"
+    with subprocess.Popen(["sh", "-c", script], start_new_session=True) as child:
+        try:
+            wait_until(lambda: cpu_seconds(child.pid) > 0.2, 20, "the child's child works")
+            assert 0.2 < cpu_seconds(child.pid) < 20
+        finally:
+            os.killpg(child.pid, signal.SIGKILL)
+    with pytest.raises(FileNotFoundError):
+        cpu_seconds(child.pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ from media_service.ffmpeg.fence import Limits
 from media_service.ffmpeg.spawning import Child, built, spawn
 from media_service.ffmpeg.walls import Walls
 from tests.support.fenced import inside
-from tests.support.processes import look_up, wait_until
+from tests.support.processes import descendants, look_up, still_running, wait_until
 
 LIMITS = Limits(cpu_seconds=12.2, memory_bytes=512 << 20)
 
@@ -25,8 +26,12 @@ def fences() -> int:
 
 
 def asleep() -> Child:
-    """A child that has come to its own program: setpriv and prlimit have been through their work."""
-    child = spawn(["sleep", "60"], LIMITS)
+    """A child that has come to its own program: setpriv and prlimit have been through their work.
+
+    Not in a bubble, where the program is a child's child.
+    """
+    bare = Walls(files="none", filter=seccomp.machine() or "")
+    child = spawn(["sleep", "60"], LIMITS, walls=bare if built().files == "bubblewrap" else built())
     wait_until(lambda: (now := look_up(child.popen.pid)) is not None and now.name == "sleep", 10, "it sleeps")
     return child
 
@@ -38,7 +43,7 @@ def told(child: Child, name: str) -> str:
 def test_the_kernel_limits_hold() -> None:
     child = asleep()
     table = {line[:26].strip(): line[26:].split()[:2] for line in told(child, "limits").splitlines()}
-    child.popen.kill()
+    child.kill()
     child.reap()
     assert table["Max cpu time"] == ["25", "25"]
     assert table["Max address space"] == [str(512 << 20)] * 2
@@ -49,7 +54,7 @@ def test_the_kernel_limits_hold() -> None:
 def test_the_kernel_says_that_it_is_shut_in() -> None:
     child = asleep()
     status, environment = told(child, "status"), told(child, "environ")
-    child.popen.kill()
+    child.kill()
     child.reap()
     assert "NoNewPrivs:\t1" in status
     if seccomp.machine() is not None:
@@ -79,7 +84,7 @@ def test_the_thread_that_started_it_stays_until_it_is_reaped() -> None:
     before = fences()
     child = asleep()
     assert fences() == before + 1
-    child.popen.kill()
+    child.kill()
     assert child.reap() == -signal.SIGKILL
     child.gone()
     wait_until(lambda: fences() == before, 10, "the thread ends")
@@ -151,3 +156,22 @@ def test_gaps_are_said_loudly(
     assert spawning.announced() == chosen
     assert f"converters run behind {chosen.name}" in caplog.text
     assert [record.levelname for record in caplog.records].count("WARNING") == warnings
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_a_bubble_tells_which_signal_ended_what_was_in_it() -> None:
+    bubble = Walls(files="bubblewrap")
+    assert inside("sh", "-c", "kill -9 $$", walls=bubble).status == -signal.SIGKILL
+    assert inside("sh", "-c", "exit 3", walls=bubble).status == 3
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_a_bubble_is_gone_with_the_group_of_its_child() -> None:
+    child = spawn(["sleep", "60"], LIMITS, walls=Walls(files="bubblewrap"))
+    wait_until(
+        lambda: any(one.name == "sleep" for one in descendants(child.popen.pid)), 10, "it sleeps inside"
+    )
+    family = descendants(child.popen.pid)
+    child.kill()
+    assert child.reap() == -signal.SIGKILL
+    wait_until(lambda: not any(still_running(one) for one in family), 10, "all of them are gone")
