@@ -13,11 +13,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
-from media_service.web.guards import needs
+from media_service.web.guards import may_still, needs
 from media_service.web.openapi import ApiOperation
 from media_service.web.send import Departure, body, head
 from media_service.web.shapes import asset_json
 from media_service.work.events import Event, Events
+
+AnyRequest = Request[Any, Any, Any]
 
 HEARTBEAT_SECONDS = 15.0  # proxies and phones drop connections that are silent for 30 to 60 s
 RETRY_MS = 2000  # how soon a browser comes back
@@ -33,10 +35,19 @@ class EventStream:
     """An ASGI application that sends events until the client or the service goes.
 
     It starts with the present state of `asset_id`, if given, so that nothing is missed between looking and listening, and
-    then ends with that asset.
+    then ends with that asset. It ends too when `request` would not be let in any more.
     """
 
-    def __init__(self, events: Events, catalog: Catalog, *, asset_id: str | None, after: int | None) -> None:
+    def __init__(
+        self,
+        request: AnyRequest,
+        events: Events,
+        catalog: Catalog,
+        *,
+        asset_id: str | None,
+        after: int | None,
+    ) -> None:
+        self._request = request
         self._events = events
         self._catalog = catalog
         self._asset_id = asset_id
@@ -64,6 +75,8 @@ class EventStream:
                 done, _ = await asyncio.wait(
                     {left, following}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
+                if not await may_still(self._request, "read"):
+                    return
                 if not done:
                     await send(body(b": still here\n\n"))
                 elif following in done:
@@ -94,7 +107,7 @@ class EventStream:
         return event == "deleted" and self._asset_id is not None
 
 
-def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
+def _last_event_id(request: AnyRequest) -> int | None:
     text = request.headers.get("last-event-id", "")
     # Anything but a number of ours means: from now on. It is not worth an error that a browser would repeat forever.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
@@ -107,9 +120,9 @@ def _last_event_id(request: Request[Any, Any, Any]) -> int | None:
     operation_class=ApiOperation,
     media_type="text/event-stream",
 )
-async def all_events(request: Request[Any, Any, Any], events: Events, catalog: Catalog) -> ASGIApp:
+async def all_events(request: AnyRequest, events: Events, catalog: Catalog) -> ASGIApp:
     """Server-Sent Events of every asset: `asset` with its JSON, `deleted` with its id."""
-    return EventStream(events, catalog, asset_id=None, after=_last_event_id(request))
+    return EventStream(request, events, catalog, asset_id=None, after=_last_event_id(request))
 
 
 @get(
@@ -120,14 +133,14 @@ async def all_events(request: Request[Any, Any, Any], events: Events, catalog: C
     media_type="text/event-stream",
 )
 async def asset_events(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     events: Events,
     catalog: Catalog,
     asset_id: Annotated[str, Parameter(max_length=64)],
 ) -> ASGIApp:
     """Server-Sent Events of one asset; the first one is its present state, and `deleted` is the last."""
     await catalog.asset(asset_id)
-    return EventStream(events, catalog, asset_id=asset_id, after=_last_event_id(request))
+    return EventStream(request, events, catalog, asset_id=asset_id, after=_last_event_id(request))
 
 
 HANDLERS = [all_events, asset_events]

@@ -10,7 +10,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from media_service.errors import Forbidden, Unauthorized
+from media_service.errors import CatalogUnavailable, Forbidden, Unauthorized
 from media_service.store.records import Scope
 from media_service.web.cookies import check_csrf, cookie_secret
 from media_service.web.keyring import Caller, Keyring
@@ -46,6 +46,16 @@ def caller(connection: Connection) -> Caller:
     """Who makes the request. Only behind `needs`."""
     found: Caller = connection.scope["user"]
     return found
+
+
+async def may_still(connection: Connection, scope: Scope) -> bool:
+    """Whether the request would be let in now as well: for answers that go on while keys are revoked and people sign out."""
+    try:
+        return scope in (await _identify(connection)).scopes
+    except Unauthorized:
+        return False
+    except CatalogUnavailable:
+        return True  # not known; what the answer tells comes from the catalog too
 
 
 def owner_of(connection: Connection) -> str:

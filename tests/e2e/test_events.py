@@ -167,3 +167,19 @@ def test_listeners_that_leave_leave_nothing(server: Server, client: httpx.Client
         wait_until(lambda: server.open_descriptors() <= idle, 10, "their connections are closed")
     assert "Task was destroyed" not in server.log_text()
     assert "Traceback" not in server.log_text()
+
+
+def test_a_stream_ends_with_the_key_that_opened_it(server: Server, client: httpx.Client, film: bytes) -> None:
+    made = client.post("/api/v1/keys", json={"name": "listener", "scopes": ["read"]}).json()
+    key = {"Authorization": f"Bearer {made['key']}"}
+    asset = upload(client, film)
+    with EventStream(server, ALL, headers=key) as stream:
+        client.patch(f"/api/v1/assets/{asset['id']}", json={"title": "While it listens"})
+        stream.until(lambda event: event.data.get("title") == "While it listens")
+        assert client.delete(f"/api/v1/keys/{made['id']}").status_code == 204
+        client.patch(f"/api/v1/assets/{asset['id']}", json={"title": "No more of its business"})
+        rest = list(iter(stream.next, None))
+    assert rest[-1].name == "bye"
+    assert all(event.data.get("title") != "No more of its business" for event in rest)
+    with EventStream(server, ALL, headers=key) as stream:
+        assert stream.head.status == 401

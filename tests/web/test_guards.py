@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from litestar import Litestar
@@ -12,6 +14,8 @@ from litestar.routes import HTTPRoute
 
 from media_service.settings import Settings
 from media_service.web.guards import Needs, public
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +64,15 @@ def test_whatever_lies_below_api_needs_a_scope_and_little_else_does(app: Litesta
         guarded = any(isinstance(guard, Needs) for guard in declared(handler))
         expected = path.startswith("/api/") and method != "OPTIONS"
         assert guarded == (expected or (method, path) == ("DELETE", "/admin/session")), f"{method} {path}"
+
+
+def test_the_document_says_what_each_scope_opens(app: Litestar) -> None:
+    rows = re.findall(r"^\| `(read|upload|manage)` \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    documented = {(scope, route) for scope, text in rows for route in re.findall(r"`([A-Z]+ [^`]+)`", text)}
+    ours = {
+        (guard.scope, f"{method} {path}")
+        for method, path, handler in handlers(app)
+        for guard in declared(handler)
+        if isinstance(guard, Needs) and method != "HEAD"
+    }
+    assert documented == ours
