@@ -7,6 +7,7 @@ because "dies with its parent" (prctl(2), PR_SET_PDEATHSIG) means the thread tha
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -96,7 +97,10 @@ def spawn(
 
         started: Future[subprocess.Popen[bytes]] = Future()
         may_end = threading.Event()
-        threading.Thread(target=_tend, args=(begin, started, may_end), name="fence", daemon=True).start()
+        try:
+            threading.Thread(target=_tend, args=(begin, started, may_end), name="fence", daemon=True).start()
+        except RuntimeError as error:  # what fork would say: the user's or the container's share is used up
+            raise BlockingIOError(errno.EAGAIN, "no thread can be started") from error
         return Child(started.result(), may_end, in_bubble=chosen.files == "bubblewrap")
 
 

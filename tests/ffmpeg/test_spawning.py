@@ -175,3 +175,13 @@ def test_a_bubble_is_gone_with_the_group_of_its_child() -> None:
     child.kill()
     assert child.reap() == -signal.SIGKILL
     wait_until(lambda: not any(still_running(one) for one in family), 10, "all of them are gone")
+
+
+def test_without_a_thread_it_fails_as_fork_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    built()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(BlockingIOError):
+        spawn(["true"], LIMITS)
