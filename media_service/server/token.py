@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import tempfile
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
+SHORT_CHARACTERS = 20  # 120 bits when they are random; nothing slows down guesses at the API
 
 
 class TokenUnusable(Exception):
@@ -36,6 +40,8 @@ def _checked(text: str, source: str) -> str:
         raise TokenUnusable(
             f"The admin token in {source} must be printable ASCII characters without spaces, and at least one."
         )
+    if len(token) < SHORT_CHARACTERS:
+        log.warning("the admin token in %s is short: whoever tries long enough guesses it", source)
     return token
 
 

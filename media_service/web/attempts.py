@@ -27,7 +27,7 @@ class Attempts:
         while self._made and self._made[0][0] <= oldest:
             self._made.popleft()
         if len(self._made) >= OVERALL or sum(who == client for _, who in self._made) >= PER_CLIENT:
-            raise TooManyAttempts("Wait a minute, then try again.")
+            raise TooManyAttempts("There were too many wrong tokens. Wait a minute, then try again.")
         self._made.append((self._now(), client))
 
     def forgive(self, client: str) -> None:

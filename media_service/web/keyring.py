@@ -45,15 +45,16 @@ class Keyring:
         if hmac.compare_digest(digest, self._admin_digest):
             return ADMIN
         until, caller = self._remembered.get(digest, (0.0, None))
-        if caller is not None and self._now() < until:
+        now = self._now()  # before the catalog is asked: what it says is true of then, however long the rest takes
+        if caller is not None and now < until:
             return caller
-        self._remembered.pop(digest, None)
         key = await self._catalog.key_of_digest(digest)
         if key is None:
             return None
         await self._keep_use(key)
         caller = caller_of(key)
-        self._remembered[digest] = (self._now() + REMEMBERED_SECONDS, caller)
+        fresh = {known: found for known, found in self._remembered.items() if now < found[0]}
+        self._remembered = fresh | {digest: (now + REMEMBERED_SECONDS, caller)}
         return caller
 
     def forget(self) -> None:

@@ -15,6 +15,18 @@ def test_a_given_token_counts_and_nothing_is_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_token_that_can_be_guessed_is_warned_of_and_not_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin_token("open-sesame", tmp_path)
+    assert "MEDIA_SERVICE_ADMIN_TOKEN is short" in caplog.text
+    assert "open-sesame" not in caplog.text
+    caplog.clear()
+    admin_token("x" * 32, tmp_path)
+    admin_token("", tmp_path)
+    assert caplog.text == ""
+
+
 def test_the_line_end_of_a_secret_file_is_no_part_of_the_token(tmp_path: Path) -> None:
     assert admin_token("open-sesame\n", tmp_path) == "open-sesame"
 

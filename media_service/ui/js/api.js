@@ -126,6 +126,8 @@ export class Api {
   async #whyBroken() {
     try {
       await this.list(1);
+      const { csrf_token: proof } = await currentSession();
+      if (proof !== this.#proof) return new Problem({ status: 403, code: "csrf", title: "Somebody has signed in anew" });
     } catch (problem) {
       return problem;
     }
