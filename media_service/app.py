@@ -34,6 +34,7 @@ from media_service.web import assets, events, keys, media, operations, pages, pa
 from media_service.web.keyring import Keyring
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
+from media_service.web.requests import OwnRequest
 from media_service.web.sessions import Sessions
 from media_service.wire.forwarded import read_networks
 from media_service.work.demand import Demand
@@ -87,6 +88,7 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
             Exception: on_bug,
         },
         openapi_config=openapi_config(),
+        request_class=OwnRequest,
         logging_config=None,
         # JSON bodies only; the upload routes set their own limit.
         request_max_body_size=1 << 20,

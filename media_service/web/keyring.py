@@ -45,7 +45,9 @@ class Keyring:
         if hmac.compare_digest(digest, self._admin_digest):
             return ADMIN
         until, caller = self._remembered.get(digest, (0.0, None))
-        now = self._now()  # before the catalog is asked: what it says is true of then, however long the rest takes
+        now = (
+            self._now()
+        )  # before the catalog is asked: what it says is true of then, however long the rest takes
         if caller is not None and now < until:
             return caller
         key = await self._catalog.key_of_digest(digest)

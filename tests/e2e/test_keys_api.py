@@ -165,3 +165,12 @@ def test_each_key_sees_its_own_uploads_only(admin: httpx.Client, stranger: httpx
     assert stranger.delete(place, headers={**bearer(one), **TUS}).status_code == 204
     for key in (one, other):
         assert admin.delete(f"{KEYS}/{key['id']}").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"name": "\xff"}', b'"\\ud800"', b"[" * 100_000, b"1e999", b"nul"]
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", KEYS), ("PATCH", f"{ASSETS}/unknown")])
+def test_what_is_no_json_is_refused(admin: httpx.Client, method: str, path: str, body: bytes) -> None:
+    answer = admin.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")

@@ -175,6 +175,42 @@ def test_what_is_no_token_is_refused(browser: httpx.Client, wish: object) -> Non
     assert_problem(browser.post(SESSION, json=wish), 400, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        b"media_service_session",
+        b"media_service_session=",
+        b"media_service_session=\xff\xfe",
+        b"media_service_session=a; media_service_session=b",
+        b'media_service_session="\\"',
+        b"media_service_session=" + b"x" * 4000,
+        b";;;==;",
+        b"__Host-media_service_session=x",
+        b"media_service_session=' OR '1'='1",
+    ],
+)
+def test_whatever_a_cookie_holds_it_opens_nothing(browser: httpx.Client, given: bytes) -> None:
+    for address, statuses in ((ASSETS, {401}), (SESSION, {200})):
+        answer = browser.get(address, headers={b"Cookie": given})
+        assert answer.status_code in statuses
+    assert answer.json()["name"] is None
+
+
+@pytest.mark.parametrize("given", [b"Bearer \xff\xfe", b"Bearer msk_", b"Bearer " + b"x" * 4000, b"\xe9"])
+def test_whatever_a_key_is_made_of_it_opens_nothing(browser: httpx.Client, given: bytes) -> None:
+    assert_problem(browser.get(ASSETS, headers={b"Authorization": given}), 401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"token": "\xff"}', b'{"token": "\\ud800"}', b"[" * 4000, b'{"token": "' + b"x" * 5000],
+)
+def test_what_is_no_json_is_refused(browser: httpx.Client, body: bytes) -> None:
+    answer = browser.post(SESSION, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 413}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_who_guesses_is_told_to_wait(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, server.client(authorized=False) as browser:
         for number in range(PER_CLIENT):
