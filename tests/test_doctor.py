@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from media_service import doctor
 from media_service.doctor import Line, examine
+from media_service.ffmpeg.trials import Trial
 from media_service.ffmpeg.walls import Walls
 
 
@@ -87,4 +89,14 @@ def test_gaps_of_the_fence_are_notes_but_a_broken_promise_is_bad(
         "NOT SO: a converter can make no file",
         "NOT SO: a converter reaches no TCP port",
         "NOT SO: a converter reaches no local socket",
+    ]
+
+
+def test_a_fence_that_cannot_be_tried_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> list[Trial]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(doctor, "trials", full)
+    assert bad(examine({"MEDIA_SERVICE_DATA_DIR": str(tmp_path)})) == [
+        "the fence cannot be tried: [Errno 28] No space left on device"
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -41,7 +42,7 @@ def trials(directory: Path, walls: Walls) -> Iterator[Trial]:
         _converted(walls, "/dev/zero", to=f"file:{written}")
         keeps_files = walls.files != "none"
         yield Trial("a converter can make no file", not written.exists(), keeps_files)
-        yield from _calling(directory, walls)
+        yield from _calling(walls)
     finally:
         canary.unlink()
         written.unlink(missing_ok=True)
@@ -63,36 +64,38 @@ def _reading(canary: Path, secret: bytes, walls: Walls) -> Iterator[Trial]:
         os.close(fd)
 
 
-def _calling(directory: Path, walls: Walls) -> Iterator[Trial]:
+def _calling(walls: Walls) -> Iterator[Trial]:
     silent = bool(walls.filter) or walls.files == "bubblewrap"
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        _converted(walls, f"tcp://127.0.0.1:{server.getsockname()[1]}?timeout=1000000")
+        _converted(walls, f"tcp://127.0.0.1:{server.getsockname()[1]}", waits=True)
         yield Trial("a converter reaches no TCP port", not _called(server), silent or walls.version >= 4)
-    path = directory / "socket"
-    with closing(socket.socket(socket.AF_UNIX)) as server:
+    # Not in `directory`: a socket's path has at most 107 bytes (unix(7)).
+    with tempfile.TemporaryDirectory() as short, closing(socket.socket(socket.AF_UNIX)) as server:
+        path = Path(short) / "socket"
         server.bind(str(path))
-        try:
-            server.listen()
-            _converted(walls, f"unix:{path}")
-            yield Trial("a converter reaches no local socket", not _called(server), silent)
-        finally:
-            path.unlink()
+        server.listen()
+        _converted(walls, f"unix:{path}", waits=True)
+        yield Trial("a converter reaches no local socket", not _called(server), silent)
 
 
-def _converted(walls: Walls, source: str, *source_fds: int, to: str = "pipe:1") -> bytes:
-    """What ffmpeg makes of the bytes at `source`, which it copies as they are; the first of them."""
+def _converted(walls: Walls, source: str, *source_fds: int, to: str = "pipe:1", waits: bool = False) -> bytes:
+    """What ffmpeg makes of the bytes at `source`, which it copies as they are; the first of them.
+
+    `waits`: nothing will come from there, should it be reached.
+    """
     length = ("-fs", str(OUTPUT_BYTES)) if source.startswith("/dev/") else ()
-    argv = ["ffmpeg", "-nostdin", "-v", "quiet", "-f", "data", "-i", source, "-map", "0", "-c", "copy"]
-    return _output([*argv, *length, "-f", "data", to], walls, source_fds)
+    timeout = ("-rw_timeout", "1000000") if waits else ()
+    argv = ["ffmpeg", "-nostdin", "-v", "quiet", *timeout, "-f", "data", "-i", source]
+    return _output([*argv, "-map", "0", "-c", "copy", *length, "-f", "data", to], walls, source_fds)
 
 
 def _output(argv: Sequence[str], walls: Walls, source_fds: Sequence[int]) -> bytes:
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    try:
-        spawn(argv, LIMITS, source_fds=source_fds, stdout=writing, walls=walls).reap(PATIENCE_SECONDS)
-    finally:
-        os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
+        try:
+            spawn(argv, LIMITS, source_fds=source_fds, stdout=writing, walls=walls).reap(PATIENCE_SECONDS)
+        finally:
+            os.close(writing)
         return pipe.read(OUTPUT_BYTES)
 
 
