@@ -23,6 +23,7 @@ needs "python3 python3-venv" has_python
 if [ "$PURPOSE" = test ]; then
     needs nginx-light command -v nginx # the proxy that k8s/nginx.conf is for
     needs chromium command -v chromium # the watch page is tested in a real browser
+    needs bubblewrap command -v bwrap # the fence of machines without Landlock
     needs kubernetes-client command -v kubectl # renders k8s/
 fi
 
