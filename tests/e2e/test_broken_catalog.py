@@ -12,7 +12,8 @@ def test_a_broken_database_takes_the_service_out_of_the_rotation_and_does_not_ki
         pass  # an orderly end leaves all in the file, nothing in the log
     with running_server(tmp_path) as server, server.client() as client:
         assert client.get("/readyz").status_code == 200
-        (server.data_dir / "catalog.sqlite3").write_bytes(b"no database " * 8192)
+        catalog = server.data_dir / "catalog.sqlite3"
+        catalog.write_bytes(b"no database " * catalog.stat().st_size)  # a shorter one is said to be malformed
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
         assert "not a database" in ready.json()["catalog"]
