@@ -31,12 +31,15 @@ from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
 from media_service.web import assets, events, keys, media, operations, pages, panel, uploads
+from media_service.web.crowding import Bodies
+from media_service.web.headers import completing
 from media_service.web.keyring import Keyring
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
 from media_service.web.requests import OwnRequest
 from media_service.web.sessions import Sessions
 from media_service.wire.forwarded import read_networks
+from media_service.wire.origins import read_origins
 from media_service.work.demand import Demand
 from media_service.work.events import Events
 from media_service.work.extras import Extras
@@ -53,7 +56,7 @@ log = logging.getLogger(__name__)
 
 # fmt: off
 PROVIDED = (
-    "admission", "blobs", "catalog", "classics", "events", "idle_seconds", "intake", "keyring", "library", "playlists",
+    "admission", "blobs", "bodies", "catalog", "classics", "events", "idle_seconds", "intake", "keyring", "library", "playlists",
     "seeker", "segments", "sessions", "tasks", "uploads", "walls",
 )
 # fmt: on
@@ -89,6 +92,7 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
         },
         openapi_config=openapi_config(),
         request_class=OwnRequest,
+        before_send=[completing(read_origins(settings.cors_origins))],
         logging_config=None,
         # JSON bodies only; the upload routes set their own limit.
         request_max_body_size=1 << 20,
@@ -167,6 +171,8 @@ def _open_doors(settings: Settings, state: State, admin_token: str) -> None:
     state.keyring = Keyring(state.catalog, admin_token)
     state.sessions = Sessions(state.catalog, state.keyring, admin_token)
     state.trusted_proxies = read_networks(settings.trusted_proxies)
+    state.cors_origins = read_origins(settings.cors_origins)
+    state.bodies = Bodies(settings.max_bodies)
 
 
 def _tasks(settings: Settings, means: Means, news: Events, going: Going, inits: Inits) -> Tasks:

@@ -268,6 +268,15 @@ class UploadQuota(MediaServiceError):
     retry_after = 60
 
 
+class TooManyUploads(MediaServiceError):
+    """The key is sending as many files at the same time as it may."""
+
+    code = "too_many_uploads"
+    status = 429
+    title = "Too many uploads at the same time"
+    retry_after = 5
+
+
 # --- what was uploaded ----------------------------------------------------------------------------------------
 
 

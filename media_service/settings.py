@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from media_service.wire.forwarded import read_networks
+from media_service.wire.origins import read_origins
 
 PREFIX = "MEDIA_SERVICE_"
 GIB = 1 << 30
@@ -45,6 +46,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Addresses and networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, separated by commas."
         ),
     ] = "127.0.0.1,::1"
+    cors_origins: Annotated[
+        str,
+        Meta(
+            description="Origins whose pages may play films: `*`, or exact ones (`https://player.example`) separated by commas; none: only our own."
+        ),
+    ] = "*"
     max_upload_bytes: Annotated[
         int,
         Meta(
@@ -77,6 +84,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, description="Bytes that the unfinished resumable uploads of one key may have together."),
     ] = 1024 * GIB
+    max_bodies: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Requests that one key may be sending files with at the same time; more get 429 and come back.",
+        ),
+    ] = 128
     deduplicate: Annotated[
         bool,
         Meta(
@@ -152,6 +166,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         read_networks(settings.trusted_proxies)
     except ValueError as error:
         raise InvalidSettings(f"{PREFIX}TRUSTED_PROXIES={settings.trusted_proxies!r}: {error}") from None
+    try:
+        read_origins(settings.cors_origins)
+    except ValueError as error:
+        raise InvalidSettings(f"{PREFIX}CORS_ORIGINS={settings.cors_origins!r}: {error}") from None
     return settings
 
 

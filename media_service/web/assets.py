@@ -16,6 +16,7 @@ from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 from media_service.web.body import announced_length, body_chunks, told_of_shutdown
+from media_service.web.crowding import Bodies
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import needs, owner_of
@@ -68,7 +69,12 @@ async def _created(
     status_code=201,
 )
 async def upload_form(
-    request: AnyRequest, intake: Intake, admission: Admission, catalog: Catalog, idle_seconds: float
+    request: AnyRequest,
+    intake: Intake,
+    admission: Admission,
+    catalog: Catalog,
+    bodies: Bodies,
+    idle_seconds: float,
 ) -> Response[AssetJson]:
     """Upload a film as multipart/form-data: the file in the field `file`, optionally a `title`.
 
@@ -82,6 +88,7 @@ async def upload_form(
         return await _created(request, catalog, known, unread=True)
     form = FileForm()
     async with (
+        bodies.one_of(owner),
         told_of_shutdown(),
         intake.begin(announced_length(request), overhead=OVERHEAD_BYTES) as incoming,
     ):
@@ -106,6 +113,7 @@ async def upload_raw(
     intake: Intake,
     admission: Admission,
     catalog: Catalog,
+    bodies: Bodies,
     idle_seconds: float,
     filename: Annotated[str, Parameter(max_length=1024)] = "",
     title: Annotated[str, Parameter(max_length=1024)] = "",
@@ -126,7 +134,11 @@ async def upload_raw(
     )
     if (known := await _known(catalog, label.owner, label.idempotency_key)) is not None:
         return await _created(request, catalog, known, unread=True)
-    async with told_of_shutdown(), intake.begin(announced_length(request)) as incoming:
+    async with (
+        bodies.one_of(label.owner),
+        told_of_shutdown(),
+        intake.begin(announced_length(request)) as incoming,
+    ):
         async for chunk in body_chunks(request, idle_seconds=idle_seconds):
             await incoming.write(chunk)
         asset = await admission.admit(incoming, label)

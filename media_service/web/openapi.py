@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from litestar import Router
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPIFormat,
@@ -24,6 +23,7 @@ from litestar.openapi.spec import (
 
 from media_service import __version__
 from media_service.web.guards import public
+from media_service.web.schema_page import SchemaPage
 
 BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 TEXT = Schema(type=OpenAPIType.STRING)
@@ -101,15 +101,7 @@ def openapi_config() -> OpenAPIConfig:
         version=__version__,
         description="Upload a video; seek anywhere in it, at once, exactly, on any player.",
         openapi_router=Router("/schema", route_handlers=[], guards=[public], include_in_schema=False),
-        render_plugins=[
-            SwaggerRenderPlugin(
-                js_url="/ui/vendor/swagger-ui/swagger-ui-bundle.js",
-                css_url="/ui/vendor/swagger-ui/swagger-ui.css",
-                standalone_preset_js_url="/ui/vendor/swagger-ui/swagger-ui-standalone-preset.js",
-                favicon="<link rel='icon' href='/ui/icon.svg'>",
-                path="/",
-            )
-        ],
+        render_plugins=[SchemaPage()],
         use_handler_docstrings=True,
         components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
         security=[{"key": []}],

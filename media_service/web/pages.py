@@ -14,30 +14,18 @@ from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
 from media_service.web.guards import public
+from media_service.web.headers import CONTENT_POLICY, RESOURCE_POLICY, page_policy
 from media_service.web.openapi import PublicOperation
 from media_service.web.send import DeliveryResponse
 from media_service.web.shapes import PublicAssetJson, public_asset_json
 from media_service.wire.delivery import plan
+from media_service.wire.origins import frame_ancestors
 from media_service.wire.representation import MemoryExtent, Representation
 
 UI = Path(__file__).resolve().parent.parent / "ui"
 
-# No inline script or style, nothing from elsewhere: a title that slips through as markup can still do nothing.
-# blob: is how hls.js feeds a <video> and runs its worker; data: is how browsers draw some of their controls, and the
-# empty text track into which hls.js puts subtitles.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
-    "connect-src 'self'; worker-src 'self' blob:; font-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
-PAGE_HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    # Pages are small and change with the version: ask each time.
-    "cache-control": "no-cache",
-}
+# Pages are small and change with the version: ask each time. What they may do, `headers` says to every page.
+PAGE_HEADERS = {"cache-control": "no-cache"}
 # What /ui serves; anything else that lies in the package (this service's own Python, say) is not there.
 STATIC_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -49,6 +37,7 @@ STATIC_TYPES = {
 
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
+EMBED_PATHS = ["/embed/{asset_id:str}", "/t/{token:str}/embed/{asset_id:str}"]
 
 
 def _page(name: str) -> Response[bytes]:
@@ -89,6 +78,15 @@ async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJs
     return Response(body, headers={"cache-control": "no-store"})
 
 
+@route(EMBED_PATHS, http_method=READ, guards=[public], include_in_schema=False, sync_to_thread=False)
+def embed(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The player alone, for frames in the pages of those who may play films. It asks like the watch page for what it shows."""
+    page = _page("embed.html")
+    page.headers[CONTENT_POLICY] = page_policy(frame_ancestors(request.app.state.cors_origins))
+    page.headers[RESOURCE_POLICY] = "cross-origin"  # for framing pages that are isolated themselves (COEP)
+    return page
+
+
 @route("/ui/{path:path}", http_method=READ, guards=[public], include_in_schema=False)
 async def static_file(request: Request[Any, Any, Any], blobs: Blobs, path: str) -> ASGIApp:
     """Scripts, styles and the libraries they use: revalidated each time, sent only when they have changed."""
@@ -97,7 +95,7 @@ async def static_file(request: Request[Any, Any, Any], blobs: Blobs, path: str) 
     if file is None:
         raise NotFound("There is no such file.")
     delivery = plan(request.method, request.scope["headers"], _static(file))
-    return DeliveryResponse(delivery, blobs, [(b"x-content-type-options", b"nosniff")])
+    return DeliveryResponse(delivery, blobs)
 
 
 @cache
@@ -116,4 +114,4 @@ def _static(file: Path) -> Representation:
     )
 
 
-HANDLERS = [home, admin, watch, watch_asset, static_file]
+HANDLERS = [home, admin, embed, watch, watch_asset, static_file]

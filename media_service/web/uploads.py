@@ -16,6 +16,7 @@ from media_service.errors import MediaServiceError, MethodNotAllowed
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.web.body import told_of_shutdown
+from media_service.web.crowding import Bodies
 from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson, allow
 from media_service.web.guards import needs, public
 from media_service.web.openapi_uploads import (
@@ -59,6 +60,7 @@ async def create_upload(
     request: AnyRequest,
     uploads: Uploads,
     catalog: Catalog,
+    bodies: Bodies,
     idle_seconds: float,
     filename: Annotated[str, Parameter(max_length=1024)] = "",
     title: Annotated[str | None, Parameter(max_length=1024)] = None,
@@ -71,7 +73,7 @@ async def create_upload(
             raise MethodNotAllowed("Only POST and OPTIONS are possible here.")
         wish = resumable.read_creation(exchange.fields)
         wish = replace(wish, filename=wish.filename or clean_filename(filename), title=wish.title or title)
-        async with told_of_shutdown():
+        async with bodies.one_of(exchange.owner), told_of_shutdown():
             upload = await uploads.create(
                 exchange.owner, wish, exchange.chunks(), idempotency_key=read_idempotency_key(exchange.fields)
             )
@@ -104,10 +106,16 @@ async def upload_state(request: AnyRequest, uploads: Uploads, upload_id: str) ->
     status_code=204,
 )
 async def append_to_upload(
-    request: AnyRequest, uploads: Uploads, catalog: Catalog, idle_seconds: float, upload_id: str
+    request: AnyRequest,
+    uploads: Uploads,
+    catalog: Catalog,
+    bodies: Bodies,
+    idle_seconds: float,
+    upload_id: str,
 ) -> Response[None]:
     """Append the body to an upload. The last append answers when the asset is there."""
-    return await _append(request, uploads, catalog, idle_seconds, upload_id)
+    exchange = Exchange(request, uploads, idle_seconds=idle_seconds)
+    return await _append(exchange, uploads, catalog, bodies, upload_id)
 
 
 @delete(ONE, guards=[needs("upload")], tags=["uploads"], operation_class=CancelOperation, status_code=204)
@@ -124,12 +132,18 @@ async def cancel_upload(request: AnyRequest, uploads: Uploads, upload_id: str) -
     status_code=204,
 )
 async def overridden(
-    request: AnyRequest, uploads: Uploads, catalog: Catalog, idle_seconds: float, upload_id: str
+    request: AnyRequest,
+    uploads: Uploads,
+    catalog: Catalog,
+    bodies: Bodies,
+    idle_seconds: float,
+    upload_id: str,
 ) -> Response[None]:
     """For clients that can send nothing but GET and POST (tus, X-HTTP-Method-Override)."""
     match resumable.asked_method(request.method, request.headers):
         case "PATCH":
-            return await _append(request, uploads, catalog, idle_seconds, upload_id)
+            exchange = Exchange(request, uploads, idle_seconds=idle_seconds)
+            return await _append(exchange, uploads, catalog, bodies, upload_id)
         case "HEAD" | "GET":
             return await _state(request, uploads, upload_id)
         case "DELETE":
@@ -155,13 +169,12 @@ async def _state(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answe
 
 
 async def _append(
-    request: AnyRequest, uploads: Uploads, catalog: Catalog, idle_seconds: float, upload_id: str
+    exchange: Exchange, uploads: Uploads, catalog: Catalog, bodies: Bodies, upload_id: str
 ) -> Answer:
-    exchange = Exchange(request, uploads, idle_seconds=idle_seconds)
     try:
         await exchange.meet(upload_id)
         wish = resumable.read_append(exchange.fields)
-        async with told_of_shutdown():
+        async with bodies.one_of(exchange.owner), told_of_shutdown():
             upload = await uploads.append(upload_id, exchange.owner, wish, exchange.chunks())
         if upload.state == "open" or upload.concat == "partial":
             return exchange.appended(upload)

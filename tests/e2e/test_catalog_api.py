@@ -16,7 +16,7 @@ from tests.support.server import Server, running_server
 
 ASSETS = "/api/v1/assets"
 UPLOADS = "/api/v1/uploads"
-PAGES = ["/admin", "/watch/any"]
+PAGES = ["/admin", "/watch/any", "/schema"]
 TITLES = ["Alpine meadow", "Brass band", "Canoe 50%", "Dunes_by_night", "\u00c9tude"]
 
 
@@ -383,6 +383,7 @@ def test_pages_allow_nothing_from_elsewhere(stranger: httpx.Client, path: str) -
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
+    assert "unsafe-inline" not in answer.headers["content-security-policy"]
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"

@@ -10,7 +10,8 @@ import { Player } from "./player.js";
 const [FIRST_WAIT, WAIT_GROWTH, LONGEST_WAIT, ATTEMPTS] = [1.5, 1.5, 15, 36];
 
 const video = byId("video");
-const page = location.pathname.replace(/\/+$/, "");
+// The page for people, which is also where a film is described; ours may be the one that is shown in others (/embed/ID).
+const page = location.pathname.replace(/\/+$/, "").replace(/\/embed(?=\/[^/]+$)/, "/watch");
 const player = new Player(video, {
   onLost: (at) => load(at),
   onChange: showMenus,
