@@ -14,9 +14,10 @@ from media_service.doctor import examine
 from media_service.keys import keys
 from media_service.server.limits import raise_descriptor_limit
 from media_service.server.listener import Listener
-from media_service.server.token import TokenUnusable, admin_token
-from media_service.settings import InvalidSettings, load, unknown
+from media_service.server.token import SIGNING_KEY_FILE, TokenUnusable, admin_token, signing_keys
+from media_service.settings import InvalidSettings, Settings, load, unknown
 from media_service.store.directory import DirectoryUnusable, owned
+from media_service.wire.signatures import read_keys
 
 
 @click.group()
@@ -44,7 +45,11 @@ def serve() -> None:
         logging.warning("%s is not a setting of this version and does nothing", name)
     try:
         with owned(settings.data_dir):
-            app = create_app(settings, admin_token=admin_token(settings.admin_token, settings.data_dir))
+            app = create_app(
+                settings,
+                admin_token=admin_token(settings.admin_token, settings.data_dir),
+                signing_keys=_signing_keys(settings),
+            )
             listener = Listener(
                 app,
                 host=settings.host,
@@ -55,6 +60,17 @@ def serve() -> None:
             listener.run()
     except (DirectoryUnusable, TokenUnusable) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _signing_keys(settings: Settings) -> dict[str, bytes]:
+    """Raises TokenUnusable for a kept one that was spoilt: with an empty one nobody, or everybody, could sign."""
+    try:
+        found = read_keys(signing_keys(settings.signing_keys, settings.data_dir))
+    except ValueError as error:
+        raise TokenUnusable(f"{settings.data_dir / SIGNING_KEY_FILE}: {error}.") from None
+    if not found:
+        raise TokenUnusable(f"{settings.data_dir / SIGNING_KEY_FILE} is empty.")
+    return found
 
 
 main.add_command(keys)

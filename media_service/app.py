@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from media_service.ingest.pipeline import Admission
 from media_service.ingest.uploads import Uploads
 from media_service.memory.budget import Budget
 from media_service.playback.classics import Classics
+from media_service.playback.gate import Gate
 from media_service.playback.library import Library
 from media_service.playback.opening import Opener
 from media_service.playback.playlists import Playlists
@@ -56,20 +57,24 @@ log = logging.getLogger(__name__)
 
 # fmt: off
 PROVIDED = (
-    "admission", "blobs", "bodies", "catalog", "classics", "events", "idle_seconds", "intake", "keyring", "library", "playlists",
+    "admission", "blobs", "bodies", "catalog", "classics", "events", "gate", "idle_seconds", "intake", "keyring", "library", "playlists",
     "seeker", "segments", "sessions", "tasks", "uploads", "walls",
 )
 # fmt: on
 
 
-def create_app(settings: Settings, *, admin_token: str) -> Litestar:
-    """The service as an ASGI application; what it holds is opened and closed by its lifespan."""
+def create_app(settings: Settings, *, admin_token: str, signing_keys: Mapping[str, bytes]) -> Litestar:
+    """The service as an ASGI application; what it holds is opened and closed by its lifespan.
+
+    `signing_keys`: at least one (wire.signatures.read_keys).
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await _open(settings, app.state, stack)
             _open_doors(settings, app.state, admin_token)
+            app.state.gate = Gate(signing_keys, settings.playback)
             yield
 
     return Litestar(
@@ -84,7 +89,10 @@ def create_app(settings: Settings, *, admin_token: str) -> Litestar:
             *uploads.HANDLERS,
         ],
         lifespan=[lifespan],
-        dependencies={name: Provide(_from_state(name), sync_to_thread=False) for name in PROVIDED},
+        dependencies={
+            **{name: Provide(_from_state(name), sync_to_thread=False) for name in PROVIDED},
+            "access": Provide(media.access_of, sync_to_thread=False),
+        },
         exception_handlers={
             MediaServiceError: on_own_error,
             HTTPException: on_framework_error,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from media_service.wire.forwarded import read_networks
 from media_service.wire.origins import read_origins
+from media_service.wire.signatures import read_keys
 
 PREFIX = "MEDIA_SERVICE_"
 GIB = 1 << 30
@@ -52,6 +53,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Origins whose pages may play films: `*`, or exact ones (`https://player.example`) separated by commas; none: only our own."
         ),
     ] = "*"
+    playback: Annotated[
+        Literal["public", "signed"],
+        Meta(
+            description="Who may play assets whose visibility is not set: everybody (public), or who has a playback token (signed).",
+        ),
+    ] = "public"
+    signing_keys: Annotated[
+        str,
+        Meta(
+            description="Keys of playback tokens, `id:base64url` separated by commas: the first signs, all verify. Empty: one is made at the first start and kept in DATA_DIR/signing-key (mode 0600)."
+        ),
+    ] = ""
     max_upload_bytes: Annotated[
         int,
         Meta(
@@ -141,8 +154,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "info"
 
     def __repr__(self) -> str:
-        """Without the token: settings are logged, and logs are shown around."""
-        shown = msgspec.structs.replace(self, admin_token="***" if self.admin_token else "")
+        """Without what is secret: settings are logged, and logs are shown around."""
+        hidden = {name: "***" for name in ("admin_token", "signing_keys") if getattr(self, name)}
+        shown = msgspec.structs.replace(self, **hidden)
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in msgspec.structs.asdict(shown).items())})"
 
 
@@ -170,6 +184,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         read_origins(settings.cors_origins)
     except ValueError as error:
         raise InvalidSettings(f"{PREFIX}CORS_ORIGINS={settings.cors_origins!r}: {error}") from None
+    try:
+        read_keys(settings.signing_keys)
+    except ValueError as error:  # says which, and is silent about the keys
+        raise InvalidSettings(f"{PREFIX}SIGNING_KEYS: {error}") from None
     return settings
 
 

@@ -49,6 +49,7 @@ def test_variables_are_read_by_the_type_of_their_field() -> None:
         ("TRANSCODE_WORKERS", "65"),
         ("TRANSCODE_MEMORY_BYTES", "1024"),
         ("LOG_LEVEL", "loud"),
+        ("PLAYBACK", "private"),
         ("TRUSTED_PROXIES", "localhost"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ],
@@ -74,8 +75,14 @@ def test_settings_cannot_be_changed() -> None:
         Settings().port = 1  # type: ignore[misc] # that it is refused is what is tested
 
 
-def test_the_token_is_not_shown() -> None:
-    assert "s3cr3t" not in repr(Settings(admin_token="s3cr3t"))
+def test_what_is_secret_is_not_shown() -> None:
+    assert "s3cr3t" not in repr(Settings(admin_token="s3cr3t", signing_keys="k1:s3cr3t"))
+
+
+def test_signing_keys_that_do_not_fit_are_named_and_not_shown() -> None:
+    with pytest.raises(InvalidSettings, match=r"^MEDIA_SERVICE_SIGNING_KEYS: .*'k1' has 8 bytes") as caught:
+        load({"MEDIA_SERVICE_SIGNING_KEYS": "k1:c2VjcmV0ISE"})
+    assert "c2VjcmV0" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import replace
 
 from media_service.errors import NotFound, NotReady
+from media_service.playback.access import Access
 from media_service.playback.caching import IMMUTABLE, digest
 from media_service.playback.kept import KeptRepresentations
 from media_service.playback.opening import Film, Opener
@@ -27,7 +28,8 @@ NEVER = "A part of this file could not be converted; HLS and DASH play the rest.
 
 
 class Classics:
-    """Opens classic MP4s. Raises NotFound, also when a part of one cannot be made, and NotReady while one is not made."""
+    """Opens classic MP4s. Raises NotFound, also when a part of one cannot be made, NotReady while one is not made, and what
+    `access` refuses with."""
 
     def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener) -> None:
         self._catalog = catalog
@@ -37,10 +39,12 @@ class Classics:
         # One at a time: a long film has a million samples, which take seconds and a hundred megabytes.
         self._building = asyncio.Lock()
 
-    async def classic(self, asset_id: str, name: str, extension: str) -> Representation:
+    async def classic(self, asset_id: str, access: Access, name: str, extension: str) -> Representation:
         """`{name}.mp4` of a picture with its sound, `{name}.m4a` of a sound."""
-        film = await self._opener.film(asset_id)
+        access.whole()
+        film = await self._opener.film(asset_id, access)
         rendition = film.rendition(name)
+        access.rendition(rendition)
         if extension != EXTENSIONS[rendition.kind]:
             raise NotFound(f"This rendition is {name}.{EXTENSIONS[rendition.kind]}.")
         key = f"{asset_id}/{film.outline.version}/{name}"

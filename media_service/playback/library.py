@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from media_service.errors import NotFound, NotReady
+from media_service.playback.access import Access
 from media_service.playback.caching import IMMUTABLE, versioned
 from media_service.playback.opening import Film, Opener
 from media_service.store.blobs import BlobStore
@@ -14,16 +15,19 @@ from media_service.wire.representation import BlobExtent, Representation
 
 
 class Library:
-    """Opens them. Methods raise NotFound, or NotReady for what is still being made."""
+    """Opens them. Methods raise NotFound, NotReady for what is still being made, and what `access` refuses with."""
 
     def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._opener = opener
 
-    async def original(self, asset_id: str, extension: str) -> Representation:
+    async def original(self, asset_id: str, access: Access, extension: str) -> Representation:
         """The upload: its `moov` first, every other byte as it came."""
+        access.whole()
         asset = await self._catalog.asset(asset_id)
+        access.admit(asset.visibility)
+        access.picture(asset.width, asset.height)
         if extension != asset.extension:
             raise NotFound(f"The original of this asset is original.{asset.extension}.")
         if asset.original_layout is None:
@@ -40,9 +44,10 @@ class Library:
             headers=IMMUTABLE,
         )
 
-    async def poster(self, asset_id: str) -> Representation:
+    async def poster(self, asset_id: str, access: Access) -> Representation:
         """A still that stands for the film."""
         asset = await self._catalog.asset(asset_id)
+        access.admit(asset.visibility)
         if not asset.has_poster:
             raise NotFound("This asset has no poster.")
         extent = await self._whole(poster_key(asset_id))
@@ -50,9 +55,12 @@ class Library:
             (extent,), "image/jpeg", f"{asset_id}-poster", asset.created_at // 1000, IMMUTABLE
         )
 
-    async def subtitles(self, asset_id: str, number: int, version: str | None) -> Representation:
+    async def subtitles(
+        self, asset_id: str, access: Access, number: int, version: str | None
+    ) -> Representation:
         """A text subtitle track of the upload as WebVTT."""
-        film = await self._opener.film(asset_id)
+        access.whole()
+        film = await self._opener.film(asset_id, access)
         track = subtitle_track(film, number)
         try:
             extent = await self._whole(subtitles_key(asset_id, track.number))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media_service.errors import NotFound, NotReady
+from media_service.playback.access import Access
 from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 from media_service.timeline.outline import Outline, OutlineRendition
@@ -32,17 +33,23 @@ class Opener:
         self._catalog = catalog
         self._outlines = outlines
 
-    async def film(self, asset_id: str) -> Film:
-        """The film. Raises NotFound when there is none, or never will be; NotReady while it is looked at."""
+    async def film(self, asset_id: str, access: Access | None) -> Film:
+        """The film, for whoever `access` admits, or the holder of an API key (None).
+
+        Raises NotFound when there is none, or never will be; PlaybackDenied; NotReady while it is looked at.
+        """
         asset = await self._catalog.asset(asset_id)
+        if access is not None:
+            access.admit(asset.visibility)
         return Film(asset, await self._outline(asset))
 
-    async def outline(self, asset_id: str) -> Outline:
-        """The film's outline, without a look at the catalog where it is known: for whoever asks the catalog anyway.
+    async def outline(self, asset_id: str, access: Access) -> Outline:
+        """The film's outline, without a look at the catalog where it is known: for whoever asks the catalog anyway, and
+        then `access` whether it admits.
 
-        Raises NotFound and NotReady like `film`.
+        Raises like `film`.
         """
-        return self._outlines.known(asset_id) or (await self.film(asset_id)).outline
+        return self._outlines.known(asset_id) or (await self.film(asset_id, access)).outline
 
     async def _outline(self, asset: Asset) -> Outline:
         if asset.state == "failed":

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from media_service.errors import NotFound, NotReady
+from media_service.errors import NotFound, NotReady, OutsideWindow
+from media_service.playback.access import Access
 from media_service.playback.caching import REVALIDATE, digest
 from media_service.playback.kept import KeptRepresentations
 from media_service.playback.library import subtitle_track
@@ -20,7 +21,7 @@ from media_service.store.catalog import Catalog
 from media_service.store.keys import index_key
 from media_service.store.records import Rendition
 from media_service.timeline import dash, hls, packaging
-from media_service.timeline.outline import OutlineRendition
+from media_service.timeline.outline import Outline, OutlineRendition
 from media_service.timeline.stored_index import StoredIndex
 from media_service.wire.representation import MemoryExtent, Representation
 from media_service.work.keeping import read_whole
@@ -29,7 +30,7 @@ MAX_KEPT_PLAYLISTS = 64  # that of a film of three hours has 100 kB, and takes 1
 
 
 class Playlists:
-    """Writes them. Methods raise NotFound, and NotReady before the film has an outline."""
+    """Writes them. Methods raise NotFound, NotReady before the film has an outline, and what `access` refuses with."""
 
     def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener) -> None:
         self._catalog = catalog
@@ -39,55 +40,58 @@ class Playlists:
         # One for each playlist that is asked for now: of three hours it takes a second, for which no other film waits.
         self._measuring: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def master(self, asset_id: str) -> Representation:
+    async def master(self, asset_id: str, access: Access) -> Representation:
         """The HLS multivariant playlist."""
-        film = await self._opener.film(asset_id)
+        film = await self._opener.film(asset_id, access)
+        tracks = access.tracks(film.outline)
         rows = await self._catalog.renditions(asset_id)
         measured = _measured(rows)
         whole = sorted(row.name for row in rows if row.packaged or row.made_segments == row.segments)
         return self._once(
-            f"{_key(film)}/master {measured} {whole}",
-            lambda: _text(hls.master(film.outline, measured, whole), hls.MEDIA_TYPE),
+            f"{_key(film, access)}/master {measured} {whole}",
+            lambda: _text(hls.master(tracks, measured, whole, begins_at=access.begins_at), hls.MEDIA_TYPE),
         )
 
-    async def manifest(self, asset_id: str) -> Representation:
+    async def manifest(self, asset_id: str, access: Access) -> Representation:
         """The DASH manifest."""
-        film = await self._opener.film(asset_id)
+        film = await self._opener.film(asset_id, access)
+        tracks = access.tracks(film.outline)
         measured = _measured(await self._catalog.renditions(asset_id))
         return self._once(
-            f"{_key(film)}/manifest {measured}",
-            lambda: _text(dash.manifest(film.outline, measured), dash.MEDIA_TYPE),
+            f"{_key(film, access)}/manifest {measured}",
+            lambda: _text(dash.manifest(tracks, measured), dash.MEDIA_TYPE),
         )
 
-    async def media(self, asset_id: str, name: str) -> Representation:
+    async def media(self, asset_id: str, access: Access, name: str) -> Representation:
         """The HLS media playlist of a rendition."""
-        film = await self._opener.film(asset_id)
-        rendition = film.rendition(name)
+        film = await self._opener.film(asset_id, access)
+        length, rendition = _listed(film, access, name)
         return self._once(
-            f"{_key(film)}/media/{name}",
-            lambda: _text(hls.media_playlist(film.outline, rendition), hls.MEDIA_TYPE),
+            f"{_key(film, access)}/media/{name}",
+            lambda: _text(hls.media_playlist(length, rendition), hls.MEDIA_TYPE),
         )
 
-    async def subtitles(self, asset_id: str, number: int) -> Representation:
+    async def subtitles(self, asset_id: str, access: Access, number: int) -> Representation:
         """The HLS media playlist of a text subtitle track."""
-        film = await self._opener.film(asset_id)
+        access.whole()
+        film = await self._opener.film(asset_id, access)
         track = subtitle_track(film, number)
         return _text(hls.subtitle_playlist(film.outline, track), hls.MEDIA_TYPE)
 
-    async def iframes(self, asset_id: str, name: str) -> Representation:
+    async def iframes(self, asset_id: str, access: Access, name: str) -> Representation:
         """The HLS I-frame playlist of a picture. Of an encoded one NotReady until all of it is made."""
-        film = await self._opener.film(asset_id)
-        rendition = film.rendition(name)
+        film = await self._opener.film(asset_id, access)
+        length, rendition = _listed(film, access, name)
         if rendition.kind != "video":
             raise NotFound("Sound has no I-frames.")
-        key = f"{_key(film)}/iframes/{name}"
+        key = f"{_key(film, access)}/iframes/{name}"
         if (kept := self._kept.get(key)) is not None:
             return kept
         async with self._measuring.setdefault(key, asyncio.Lock()):
             if (kept := self._kept.get(key)) is not None:
                 return kept
             sizes = await self._iframe_sizes(film, rendition)
-            text = hls.iframe_playlist(film.outline, rendition, sizes)
+            text = hls.iframe_playlist(length, rendition, sizes)
             return self._kept.keep(key, _text(text, hls.MEDIA_TYPE))
 
     def _once(self, key: str, write: Callable[[], Representation]) -> Representation:
@@ -101,9 +105,9 @@ class Playlists:
             index = await read_whole(self._blobs, index_key(film.asset.id))
             return await asyncio.to_thread(_packaged_sizes, index, rendition)
         made = await self._catalog.sizes(film.asset.id, rendition.name)
-        if len(made) < rendition.count:
+        if len(made) < film.rendition(rendition.name).count:
             raise NotReady("Not all segments of this rendition are made yet.")
-        return [iframe for _, _, iframe in made]
+        return [iframe for _, _, iframe in made[: rendition.count]]
 
 
 def _packaged_sizes(index: bytes, rendition: OutlineRendition) -> list[int]:
@@ -112,8 +116,19 @@ def _packaged_sizes(index: bytes, rendition: OutlineRendition) -> list[int]:
     return [len(cut.head) + cut.samples[0].size for cut in cuts]
 
 
-def _key(film: Film) -> str:
-    return f"{film.asset.id}/{film.outline.version}"
+def _key(film: Film, access: Access) -> str:
+    return f"{film.asset.id}/{film.outline.version}/{access.view}"
+
+
+def _listed(film: Film, access: Access, name: str) -> tuple[Outline, OutlineRendition]:
+    """The film as long as it may be seen, and the rendition as long as that. All pictures have the clock of the first, so
+    those that may not be seen stay in the outline."""
+    access.rendition(film.rendition(name))
+    length = access.length(film.outline)
+    try:
+        return length, length.rendition(name)
+    except KeyError:
+        raise OutsideWindow("Nothing of this track is in the part that the token is for.") from None
 
 
 def _measured(rows: list[Rendition]) -> dict[str, tuple[int, int]]:

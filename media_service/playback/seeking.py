@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import msgspec
 
 from media_service.playback.opening import Film, Opener
 from media_service.store.keys import original_key
+from media_service.store.records import Asset
 from media_service.timeline.seeking import Mode, seek
 from media_service.wire import layout
 from media_service.wire.representation import BlobExtent
@@ -63,11 +64,17 @@ class Seeker:
         self._opener = opener
         self._indexes = indexes
 
-    async def seek(self, asset_id: str, t: float, mode: Mode) -> SeekAnswer:
-        """Where `t` (s) lies; times outside the film mean its first or last frame. Raises NotFound, NotReady."""
-        film = await self._opener.film(asset_id)
+    async def seek(
+        self, asset_id: str, t: float, mode: Mode, prefix: Callable[[Asset], str] = lambda _: ""
+    ) -> SeekAnswer:
+        """Where `t` (s) lies; times outside the film mean its first or last frame. Raises NotFound, NotReady.
+
+        `prefix` stands before the asset's addresses.
+        """
+        film = await self._opener.film(asset_id, None)
         asset = film.asset
         found = seek(await self._indexes.of(asset_id), t, mode)
+        base = f"{prefix(asset)}/media/{asset_id}"
         span = None
         if found.start is not None and found.stop is not None and asset.original_layout is not None:
             extents = tuple(layout.unpack(asset.original_layout).spans())
@@ -78,15 +85,14 @@ class Seeker:
             time=round(found.time, 6),
             keyframe_time=round(found.keyframe_time, 6),
             frame_time=round(found.frame_time, 6),
-            original=f"/media/{asset_id}/original.{asset.extension}",
+            original=f"{base}/original.{asset.extension}",
             bytes=span,
-            segments=segments_at(film, Fraction(round(found.time * found.timescale), found.timescale)),
+            segments=segments_at(film, Fraction(round(found.time * found.timescale), found.timescale), base),
         )
 
 
-def segments_at(film: Film, seconds: Fraction) -> tuple[SegmentAt, ...]:
-    """The segments in which that time is shown, one of each rendition."""
-    base = f"/media/{film.asset.id}/hls"
+def segments_at(film: Film, seconds: Fraction, base: str) -> tuple[SegmentAt, ...]:
+    """The segments in which that time is shown, one of each rendition. `base` is the film's address."""
     numbers = [(one, one.segment_at(seconds + TICK)) for one in film.outline.renditions]
     return tuple(
         SegmentAt(
@@ -94,7 +100,7 @@ def segments_at(film: Film, seconds: Fraction) -> tuple[SegmentAt, ...]:
             number=number,
             start=round(float(one.seconds(number)), 6),
             stop=round(float(one.seconds(number + 1)), 6),
-            url=f"{base}/{one.name}/{number}.m4s?v={film.outline.version}",
+            url=f"{base}/hls/{one.name}/{number}.m4s?v={film.outline.version}",
         )
         for one, number in numbers
     )

@@ -8,6 +8,7 @@ the wait is how he says that he has gone.
 from __future__ import annotations
 
 from media_service.errors import NotFound
+from media_service.playback.access import Access
 from media_service.playback.caching import digest, versioned
 from media_service.playback.opening import Opener, rendition_of
 from media_service.store.catalog import Catalog
@@ -21,7 +22,8 @@ from media_service.work.indexes import Indexes
 
 
 class Segments:
-    """Opens segments. Methods raise NotFound, NotReady when one could not be made in time, and SegmentFailed."""
+    """Opens segments. Methods raise NotFound, NotReady when one could not be made in time, SegmentFailed, and what
+    `access` refuses with: before anything is made."""
 
     def __init__(self, *, catalog: Catalog, opener: Opener, indexes: Indexes, demand: Demand) -> None:
         self._catalog = catalog
@@ -29,12 +31,15 @@ class Segments:
         self._indexes = indexes
         self._demand = demand
 
-    async def init(self, asset_id: str, name: str, version: str | None) -> Representation:
+    async def init(self, asset_id: str, access: Access, name: str, version: str | None) -> Representation:
         """A rendition's init segment."""
-        outline = await self._opener.outline(asset_id)
+        outline = await self._opener.outline(asset_id, access)
         rendition = rendition_of(outline, name)
-        # The row says that the asset is still there, also where it says nothing else.
-        init = await self._catalog.init_of(asset_id, name)
+        access.rendition(rendition)
+        # The row says that the asset is still there and who may have it, also where it says nothing else.
+        place = await self._catalog.init_place(asset_id, name)
+        access.admit(place.visibility)
+        init = place.init
         if rendition.packaged is not None:
             init = rendition.packaged.init
         elif init is None:
@@ -47,31 +52,38 @@ class Segments:
             versioned(outline, version),
         )
 
-    async def segment(self, asset_id: str, name: str, number: int, version: str | None) -> Representation:
+    async def segment(
+        self, asset_id: str, access: Access, name: str, number: int, version: str | None
+    ) -> Representation:
         """A rendition's media segment `number`, from 0."""
-        outline = await self._opener.outline(asset_id)
+        outline = await self._opener.outline(asset_id, access)
         rendition = rendition_of(outline, name)
         if not 0 <= number < rendition.count:
             raise NotFound(f"This rendition has {rendition.count} segments, no number {number}.")
+        access.segment(outline, rendition, number)
         if rendition.packaged is None:
-            place = await self._made(asset_id, name, number)
+            place = await self._made(asset_id, access, name, number)
             extents: tuple[Extent, ...] = (BlobExtent(place.blob, 0, place.size),)
             etag = place.digest
         else:
-            extents = await self._packaged(asset_id, rendition, number)
+            extents = await self._packaged(asset_id, access, rendition, number)
             etag = f"{outline.version}-{name}-{number}"
         return Representation(extents, segment_type(rendition.kind), etag, None, versioned(outline, version))
 
-    async def _made(self, asset_id: str, name: str, number: int) -> SegmentPlace:
+    async def _made(self, asset_id: str, access: Access, name: str, number: int) -> SegmentPlace:
         try:
-            return await self._catalog.segment_of(asset_id, name, number)
+            place = await self._catalog.segment_of(asset_id, name, number)
         except NotFound:
-            await self._opener.film(asset_id)  # which may have been deleted, or have failed
+            await self._opener.film(asset_id, access)  # which may have been deleted, or have failed
             await self._demand.segment(asset_id, name, number)
-        return await self._catalog.segment_of(asset_id, name, number)
+            place = await self._catalog.segment_of(asset_id, name, number)
+        access.admit(place.visibility)
+        return place
 
-    async def _packaged(self, asset_id: str, rendition: OutlineRendition, number: int) -> tuple[Extent, ...]:
-        await self._opener.film(asset_id)
+    async def _packaged(
+        self, asset_id: str, access: Access, rendition: OutlineRendition, number: int
+    ) -> tuple[Extent, ...]:
+        await self._opener.film(asset_id, access)
         index = await self._indexes.of(asset_id)
         cut = packaging.segment(index.track(rendition.stream), rendition, number)
         original = original_key(asset_id)

@@ -1,4 +1,4 @@
-"""The admin token: from the settings, or made at the first start and kept beside the data."""
+"""The secrets of the service: from the settings, or made at the first start and kept beside the data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
+SIGNING_KEY_FILE = "signing-key"
 SHORT_CHARACTERS = 20  # 120 bits when they are random; nothing slows down guesses at the API
 
 
@@ -30,6 +31,19 @@ def admin_token(given: str, data_dir: Path) -> str:
         _keep(path, token)
         print(f"admin token: {token} (kept in {path})", flush=True)
         return token
+
+
+def signing_keys(given: str, data_dir: Path) -> str:
+    """The keys of playback tokens, as SIGNING_KEYS is written: `given`, or the kept one, or a new one."""
+    if given:
+        return given
+    path = data_dir / SIGNING_KEY_FILE
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = f"own:{secrets.token_urlsafe(32)}"
+        _keep(path, made)
+        return made
 
 
 def _checked(text: str, source: str) -> str:

@@ -57,6 +57,7 @@ assets = Table(
     Column("attempts", Integer, nullable=False),
     Column("owner", Text),  # name of the API key that it came with
     Column("idempotency_key", Text),
+    Column("visibility", Text),  # NULL: as the settings say
     Index(None, "created_at", "id"),  # the order of the list
     Index(None, "state", "created_at", "id"),  # ... of one state; also finds the unfinished
     Index(None, "sha256", "size"),  # finds twins

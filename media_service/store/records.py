@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 import msgspec
 
 AssetState = Literal["probing", "playable", "ready", "failed"]
+Visibility = Literal["public", "signed"]
 RenditionState = Literal["queued", "encoding", "ready", "failed"]
 RenditionKind = Literal["video", "audio"]
 UploadDialect = Literal["tus", "ietf"]
@@ -42,6 +43,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     )
     has_poster: bool = False
     attempts: int = 0  # at making something of it that never came to an end, not even a bad one
+    visibility: Visibility | None = None  # who may play it; None: as the settings say
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +92,19 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a segment's bytes lie and what names them: all that sending it takes."""
+    """Where a segment's bytes lie, what names them, and who may have them: all that sending it takes."""
 
     blob: str
     digest: str
     size: int
+    visibility: Visibility | None  # the asset's
+
+
+class InitPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """An init segment, None until an encoder has said it, and who may have it."""
+
+    init: bytes | None
+    visibility: Visibility | None  # the asset's
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +186,7 @@ class AssetChanges(TypedDict, total=False):
     original_layout: bytes | None
     seekability: bytes | None
     has_poster: bool
+    visibility: Visibility | None
 
 
 class RenditionChanges(TypedDict, total=False):

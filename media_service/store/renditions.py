@@ -13,7 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from media_service.errors import MediaServiceError
 from media_service.store.database import OnDatabase, only
 from media_service.store.models import assets, failures, renditions, segments
-from media_service.store.records import Failure, Rendition, RenditionChanges, Segment, SegmentPlace
+from media_service.store.records import (
+    Failure,
+    InitPlace,
+    Rendition,
+    RenditionChanges,
+    Segment,
+    SegmentPlace,
+)
 
 # A layout has a hundred kilobytes for a film of three hours, and one reader.
 _RENDITION = [column for column in renditions.c if column.name != "layout"]
@@ -85,6 +92,11 @@ class Renditions(OnDatabase):
         rows = await self._read(select(renditions.c.init).where(_of(asset_id, name)))
         init: bytes | None = only(rows, "rendition")["init"]
         return init
+
+    async def init_place(self, asset_id: str, name: str) -> InitPlace:
+        """The same for a viewer, with what his right to it depends on. Raises NotFound, also without the asset."""
+        query = select(renditions.c.init, assets.c.visibility).join_from(renditions, assets)
+        return InitPlace(**only(await self._read(query.where(_of(asset_id, name))), "rendition"))
 
     async def rendition_layout(self, asset_id: str, name: str) -> bytes:
         """The packed layout of a ready rendition's classic file. Raises NotFound for one that has none (yet), too."""
@@ -162,7 +174,9 @@ class Renditions(OnDatabase):
 
     async def segment_of(self, asset_id: str, rendition: str, number: int) -> SegmentPlace:
         """Where a segment lies: players ask for little else. Raises NotFound, also without the asset."""
-        query = select(segments.c.blob, segments.c.digest, segments.c.size).where(
+        columns = (segments.c.blob, segments.c.digest, segments.c.size, assets.c.visibility)
+        query = select(*columns).join_from(segments, assets, segments.c.asset_id == assets.c.id)
+        query = query.where(
             segments.c.asset_id == asset_id,
             segments.c.rendition == rendition,
             segments.c.number == number,

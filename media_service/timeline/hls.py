@@ -37,14 +37,19 @@ Measured = Mapping[
 ]  # rendition -> its peak and average in bits/s, once all of it is made
 
 
-def master(outline: Outline, measured: Measured, iframes: Collection[str]) -> str:
-    """The multivariant playlist (RFC 8216 s4.3.4). `iframes`: the renditions that have a playlist of I-frames."""
+def master(outline: Outline, measured: Measured, iframes: Collection[str], *, begins_at: int = 0) -> str:
+    """The multivariant playlist (RFC 8216 s4.3.4). `iframes`: the renditions that have a playlist of I-frames.
+
+    `begins_at`: where players are to begin, in milliseconds of the film.
+    """
     # The only sound of a film without a picture is a variant, and no alternative to anything.
     groups = sound_groups(outline) if outline.videos or len(outline.sounds) > 1 else ()
     subtitles = [track for track in outline.subtitles if track.convertible]
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}"]
     if outline.independent:
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    if begins_at:
+        lines.append(f"#EXT-X-START:TIME-OFFSET={exact_seconds(begins_at, 1000)}")
     lines += [*sound_tags(groups), *subtitle_tags(subtitles)]
     for one, group in _variants(outline, groups, measured):
         lines += _variant(one, group, measured, subtitles=bool(subtitles))

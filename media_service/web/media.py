@@ -1,7 +1,9 @@
-"""`/media`: everything that players fetch. Each handler opens a Representation, plans a Delivery and sends it."""
+"""`/media` and `/t/{token}/media`: everything that players fetch. Each handler opens a Representation, plans a Delivery and sends it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from time import time
 from typing import Annotated, Any
 
 from litestar import HttpMethod, Request, Response, route
@@ -9,7 +11,9 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
+from media_service.playback.access import Access
 from media_service.playback.classics import Classics
+from media_service.playback.gate import Gate
 from media_service.playback.library import Library
 from media_service.playback.playlists import Playlists
 from media_service.playback.segments import Segments
@@ -29,6 +33,7 @@ Version = Annotated[
 ]
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
+SIGNED = "/t/{token:str}"
 FILM = "/media/{asset_id:str}"
 RENDITION = FILM + "/hls/{rendition:str}"
 
@@ -40,9 +45,31 @@ PLAYLIST_PATH = RENDITION + "/index.m3u8"
 IFRAMES_PATH = RENDITION + "/iframes.m3u8"
 INIT_PATH = RENDITION + "/init.mp4"
 SEGMENT_PATH = RENDITION + "/{name:str}"
+PATHS = (
+    FILE_PATH,
+    SUBTITLES_PATH,
+    MANIFEST_PATH,
+    MASTER_PATH,
+    PLAYLIST_PATH,
+    IFRAMES_PATH,
+    INIT_PATH,
+    SEGMENT_PATH,
+)
 
 
-def _send(request: AnyRequest, blobs: Blobs, representation: Representation) -> ASGIApp:
+def both(path: str) -> list[str]:
+    """The two ways to what lies there: for everybody, and with a token. Relative addresses in playlists serve both."""
+    return [path, SIGNED + path]
+
+
+def access_of(request: AnyRequest, gate: Gate) -> Access:
+    """What the request may have of the asset that it names. Before any look at the asset: Raises TokenInvalid, TokenNotYet,
+    TokenExpired."""
+    return gate.access(request.path_params.get("token"), request.path_params["asset_id"])
+
+
+def _send(request: AnyRequest, blobs: Blobs, access: Access, representation: Representation) -> ASGIApp:
+    representation = replace(representation, headers=access.headers(representation.headers, time()))
     delivery = plan(request.method, request.scope["headers"], representation)
     return DeliveryResponse(delivery, blobs, CORS)
 
@@ -52,26 +79,35 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-@route(FILE_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@route(both(FILE_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def film(
-    request: AnyRequest, library: Library, classics: Classics, blobs: Blobs, asset_id: AssetId, name: str
+    request: AnyRequest,
+    library: Library,
+    classics: Classics,
+    blobs: Blobs,
+    access: Access,
+    asset_id: AssetId,
+    name: str,
 ) -> ASGIApp:
     """`original.{ext}`, `{rendition}.mp4`, `{sound}.m4a` or `poster.jpg`: whole files, any range of them."""
     stem, _, extension = name.rpartition(".")
     if stem == "original":
-        return _send(request, blobs, await library.original(asset_id, extension))
+        return _send(request, blobs, access, await library.original(asset_id, access, extension))
     if name == "poster.jpg":
-        return _send(request, blobs, await library.poster(asset_id))
+        return _send(request, blobs, access, await library.poster(asset_id, access))
     if extension in {"mp4", "m4a"}:
-        return _send(request, blobs, await classics.classic(asset_id, stem, extension))
+        return _send(request, blobs, access, await classics.classic(asset_id, access, stem, extension))
     raise NotFound("There is no such file.")
 
 
-@route(SUBTITLES_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@route(
+    both(SUBTITLES_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
+)
 async def subtitles(
     request: AnyRequest,
     library: Library,
     blobs: Blobs,
+    access: Access,
     asset_id: AssetId,
     name: str,
     version: Version = None,
@@ -81,59 +117,75 @@ async def subtitles(
     number = _number(stem)
     if extension != "vtt" or number is None:
         raise NotFound("There are no such subtitles.")
-    return _send(request, blobs, await library.subtitles(asset_id, number, version))
+    return _send(request, blobs, access, await library.subtitles(asset_id, access, number, version))
 
 
-@route(MANIFEST_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
-async def manifest(request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
+@route(
+    both(MANIFEST_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
+)
+async def manifest(
+    request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId
+) -> ASGIApp:
     """The DASH manifest: the whole film, over the same segments as HLS."""
-    return _send(request, blobs, await playlists.manifest(asset_id))
+    return _send(request, blobs, access, await playlists.manifest(asset_id, access))
 
 
-@route(MASTER_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
-async def master(request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId) -> ASGIApp:
+@route(
+    both(MASTER_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
+)
+async def master(
+    request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId
+) -> ASGIApp:
     """The HLS multivariant playlist: pictures, sounds and subtitles to choose from."""
-    return _send(request, blobs, await playlists.master(asset_id))
+    return _send(request, blobs, access, await playlists.master(asset_id, access))
 
 
-@route(PLAYLIST_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@route(
+    both(PLAYLIST_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
+)
 async def playlist(
-    request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId, rendition: str
+    request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
     """The HLS media playlist of a rendition or of `subtitles-{n}`: the whole film, whether it is made or not."""
     kind, _, number = rendition.partition("-")
     if kind == "subtitles" and (track := _number(number)) is not None:
-        return _send(request, blobs, await playlists.subtitles(asset_id, track))
-    return _send(request, blobs, await playlists.media(asset_id, rendition))
+        return _send(request, blobs, access, await playlists.subtitles(asset_id, access, track))
+    return _send(request, blobs, access, await playlists.media(asset_id, access, rendition))
 
 
-@route(IFRAMES_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@route(
+    both(IFRAMES_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
+)
 async def iframes(
-    request: AnyRequest, playlists: Playlists, blobs: Blobs, asset_id: AssetId, rendition: str
+    request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
     """The HLS I-frame playlist of a picture: one keyframe of each segment, for scrubbing."""
-    return _send(request, blobs, await playlists.iframes(asset_id, rendition))
+    return _send(request, blobs, access, await playlists.iframes(asset_id, access, rendition))
 
 
-@route(INIT_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@route(both(INIT_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
 async def init_segment(
     request: AnyRequest,
     segments: Segments,
     blobs: Blobs,
+    access: Access,
     asset_id: AssetId,
     rendition: str,
     version: Version = None,
 ) -> ASGIApp:
     """A rendition's initialization segment. Waits like a media segment while it is made."""
-    opened = await while_there(request.receive, segments.init(asset_id, rendition, version))
-    return nothing if opened is None else _send(request, blobs, opened)
+    opened = await while_there(request.receive, segments.init(asset_id, access, rendition, version))
+    return nothing if opened is None else _send(request, blobs, access, opened)
 
 
-@route(SEGMENT_PATH, http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@route(
+    both(SEGMENT_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
+)
 async def segment(
     request: AnyRequest,
     segments: Segments,
     blobs: Blobs,
+    access: Access,
     asset_id: AssetId,
     rendition: str,
     name: str,
@@ -145,21 +197,14 @@ async def segment(
     number = _number(stem)
     if extension != "m4s" or number is None:
         raise NotFound("There is no such segment.")
-    opened = await while_there(request.receive, segments.segment(asset_id, rendition, number, version))
-    return nothing if opened is None else _send(request, blobs, opened)
+    opened = await while_there(
+        request.receive, segments.segment(asset_id, access, rendition, number, version)
+    )
+    return nothing if opened is None else _send(request, blobs, access, opened)
 
 
 @route(
-    [
-        FILE_PATH,
-        SUBTITLES_PATH,
-        MANIFEST_PATH,
-        MASTER_PATH,
-        PLAYLIST_PATH,
-        IFRAMES_PATH,
-        INIT_PATH,
-        SEGMENT_PATH,
-    ],
+    [way for path in PATHS for way in both(path)],
     http_method=HttpMethod.OPTIONS,
     guards=[public],
     include_in_schema=False,

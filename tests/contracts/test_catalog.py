@@ -12,7 +12,15 @@ import pytest
 from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
-from media_service.store.records import Asset, AssetState, Failure, Rendition, Segment, SegmentPlace
+from media_service.store.records import (
+    Asset,
+    AssetState,
+    Failure,
+    InitPlace,
+    Rendition,
+    Segment,
+    SegmentPlace,
+)
 
 
 @pytest.fixture(params=["sqlite"])
@@ -291,8 +299,13 @@ async def test_segments_come_by_number_and_one_by_one(catalog: Catalog) -> None:
     assert await catalog.made("one") == {"720p": {0, 1, 2, 10}, "audio": {7}}
     assert await catalog.made("absent") == {}
     assert await catalog.segment_of("one", "720p", 10) == SegmentPlace(
-        blob="one/segments/720p/10-d0", digest="d0", size=1 << 33
+        blob="one/segments/720p/10-d0", digest="d0", size=1 << 33, visibility=None
     )
+    await catalog.update_asset("one", visibility="signed")
+    assert (await catalog.segment_of("one", "720p", 10)).visibility == "signed"
+    assert await catalog.init_place("one", "720p") == InitPlace(init=None, visibility="signed")
+    with pytest.raises(errors.NotFound):
+        await catalog.init_place("one", "1080p")
     counted = [(one.state, one.made_segments) for one in await catalog.renditions("one")]
     assert counted == [("encoding", 4), ("encoding", 1)]
     for asset_id, name, number in (("two", "720p", 0), ("one", "audio", 0), ("one", "720p", 3)):

@@ -8,6 +8,7 @@ from typing import cast
 from media_service.errors import NotReady
 from media_service.mp4.fragments import Sample, build_fragment, pack_samples
 from media_service.mp4.init_segment import InitTrack, build_init
+from media_service.playback.access import Access
 from media_service.playback.classics import Classics
 from media_service.playback.library import Library
 from media_service.playback.opening import Opener
@@ -25,6 +26,7 @@ from tests.mp4.sample_entries import audio, avc_entry, esds, stsd
 from tests.support.workshop import Workshop
 
 SAMPLE_BYTES = 40
+PUBLIC = Access("public")  # as everybody has it
 
 
 class Stage:

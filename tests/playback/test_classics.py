@@ -11,7 +11,7 @@ from media_service.errors import NotFound, NotReady
 from media_service.playback.caching import IMMUTABLE
 from media_service.wire.layout import pack
 from media_service.wire.representation import BlobExtent
-from tests.playback.stage import SAMPLE_BYTES, Stage
+from tests.playback.stage import PUBLIC, SAMPLE_BYTES, Stage
 from tests.support.films import Film, Films
 from tests.support.media import ffmpeg, framemd5, packets, probe
 
@@ -20,7 +20,7 @@ FILM = Film(seconds=9, size=(640, 480))
 
 async def test_a_packaged_film_is_one_plain_file_at_once(stage: Stage, films: Films, tmp_path: Path) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
-    opened = await stage.classics.classic(asset.id, "source", "mp4")
+    opened = await stage.classics.classic(asset.id, PUBLIC, "source", "mp4")
     assert (opened.media_type, opened.headers) == ("video/mp4", IMMUTABLE)
     path = tmp_path / "source.mp4"
     path.write_bytes(await stage.bytes_of(opened))
@@ -41,7 +41,7 @@ def sizes_and_sums(path: Path) -> list[list[str]]:
 
 async def test_a_sound_alone_is_an_m4a(stage: Stage, films: Films, tmp_path: Path) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
-    opened = await stage.classics.classic(asset.id, "audio", "m4a")
+    opened = await stage.classics.classic(asset.id, PUBLIC, "audio", "m4a")
     assert opened.media_type == "audio/mp4"
     path = tmp_path / "audio.m4a"
     path.write_bytes(await stage.bytes_of(opened))
@@ -53,18 +53,18 @@ async def test_a_sound_alone_is_an_m4a(stage: Stage, films: Films, tmp_path: Pat
 async def test_a_picture_is_no_m4a_and_a_sound_no_mp4(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
     with pytest.raises(NotFound, match=r"source\.mp4"):
-        await stage.classics.classic(asset.id, "source", "m4a")
+        await stage.classics.classic(asset.id, PUBLIC, "source", "m4a")
     with pytest.raises(NotFound, match=r"audio\.m4a"):
-        await stage.classics.classic(asset.id, "audio", "mp4")
+        await stage.classics.classic(asset.id, PUBLIC, "audio", "mp4")
 
 
 async def test_an_encoded_one_is_there_when_its_layout_is(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
     with pytest.raises(NotReady):
-        await stage.classics.classic(asset.id, "240p", "mp4")
+        await stage.classics.classic(asset.id, PUBLIC, "240p", "mp4")
     extents = [BlobExtent(f"{asset.id}/original", 5, 9), BlobExtent(f"{asset.id}/index", 0, 3)]
     await stage.workshop.catalog.finish(asset.id, {"240p": pack(extents)})
-    opened = await stage.classics.classic(asset.id, "240p", "mp4")
+    opened = await stage.classics.classic(asset.id, PUBLIC, "240p", "mp4")
     assert list(opened.extents) == extents
     assert opened.headers == IMMUTABLE
 
@@ -79,9 +79,9 @@ async def test_a_packaged_picture_waits_for_a_sound_that_is_made(
     assert outline.rendition("source").packaged
     assert outline.rendition("audio").audio
     with pytest.raises(NotReady):
-        await stage.classics.classic(asset.id, "source", "mp4")
+        await stage.classics.classic(asset.id, PUBLIC, "source", "mp4")
     await stage.demand.make_all(asset.id, "audio")
-    opened = await stage.classics.classic(asset.id, "source", "mp4")
+    opened = await stage.classics.classic(asset.id, PUBLIC, "source", "mp4")
     data = await stage.bytes_of(opened)
     assert len(data) == opened.size
     (tmp_path / "source.mp4").write_bytes(data)
@@ -103,14 +103,16 @@ async def test_one_of_which_a_part_could_not_be_made_is_not_waited_for(
     make_raw_sound(films.film(FILM), film)
     asset = await stage.workshop.indexed(film)
     with pytest.raises(NotReady):
-        await stage.classics.classic(asset.id, "240p", "mp4")
+        await stage.classics.classic(asset.id, PUBLIC, "240p", "mp4")
     await stage.workshop.catalog.update_rendition(asset.id, "audio", state="failed")
     for name, extension in (("240p", "mp4"), ("source", "mp4"), ("audio", "m4a")):
         with pytest.raises(NotFound, match="could not be converted"):
-            await stage.classics.classic(asset.id, name, extension)
+            await stage.classics.classic(asset.id, PUBLIC, name, extension)
 
 
 async def test_many_who_ask_at_once_have_it_put_together_once(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
-    opened = await asyncio.gather(*(stage.classics.classic(asset.id, "source", "mp4") for _ in range(5)))
+    opened = await asyncio.gather(
+        *(stage.classics.classic(asset.id, PUBLIC, "source", "mp4") for _ in range(5))
+    )
     assert all(one is opened[0] for one in opened)

@@ -11,7 +11,7 @@ from media_service.errors import NotFound, NotReady
 from media_service.playback.caching import IMMUTABLE, NO_STORE
 from media_service.store.keys import outline_key, subtitles_key
 from media_service.timeline.outline import decode, encode
-from tests.playback.stage import Stage
+from tests.playback.stage import PUBLIC, Stage
 from tests.support.films import Film, Films
 from tests.support.media import ffmpeg
 
@@ -22,16 +22,16 @@ VTT = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n"
 
 async def test_the_original_is_found_under_its_own_extension_only(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
-    opened = await stage.library.original(asset.id, "mp4")
+    opened = await stage.library.original(asset.id, PUBLIC, "mp4")
     assert (opened.headers, opened.media_type) == (IMMUTABLE, "video/mp4")
     with pytest.raises(NotFound, match=r"original\.mp4"):
-        await stage.library.original(asset.id, "webm")
+        await stage.library.original(asset.id, PUBLIC, "webm")
 
 
 async def test_a_film_without_a_still_has_none(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(Film(seconds=1, size=None)))
     with pytest.raises(NotFound):
-        await stage.library.poster(asset.id)
+        await stage.library.poster(asset.id, PUBLIC)
 
 
 @pytest.fixture
@@ -53,22 +53,22 @@ async def test_subtitles_are_text_once_they_are_read(stage: Stage, subtitled: Pa
     await stage.workshop.catalog.update_asset(asset.id, state="playable")
     await stage.workshop.blobs.delete(subtitles_key(asset.id, 1))
     with pytest.raises(NotReady):
-        await stage.library.subtitles(asset.id, 1, None)
+        await stage.library.subtitles(asset.id, PUBLIC, 1, None)
     await stage.workshop.catalog.update_asset(asset.id, state="ready")
     with pytest.raises(NotFound, match="could not be read"):
-        await stage.library.subtitles(asset.id, 1, None)
+        await stage.library.subtitles(asset.id, PUBLIC, 1, None)
     async with await stage.workshop.blobs.create(subtitles_key(asset.id, 1)) as writer:
         await writer.write(VTT)
         await writer.seal()
-    opened = await stage.library.subtitles(asset.id, 1, outline.version)
+    opened = await stage.library.subtitles(asset.id, PUBLIC, 1, outline.version)
     assert (opened.media_type, opened.headers) == ("text/vtt", IMMUTABLE)
     assert await stage.bytes_of(opened) == VTT
-    assert (await stage.library.subtitles(asset.id, 1, None)).headers == NO_STORE
+    assert (await stage.library.subtitles(asset.id, PUBLIC, 1, None)).headers == NO_STORE
 
 
 async def test_subtitles_have_a_playlist_of_one_segment(stage: Stage, subtitled: Path) -> None:
     asset = await stage.workshop.indexed(subtitled)
-    text = (await stage.bytes_of(await stage.playlists.subtitles(asset.id, 1))).decode()
+    text = (await stage.bytes_of(await stage.playlists.subtitles(asset.id, PUBLIC, 1))).decode()
     outline = await stage.outline(asset.id)
     assert text.count("#EXTINF") == 1
     assert f"../../subtitles/1.vtt?v={outline.version}" in text
@@ -78,9 +78,9 @@ async def test_subtitles_that_there_are_not_are_not_found(stage: Stage, subtitle
     asset = await stage.workshop.indexed(subtitled)
     for number in (2, 99):
         with pytest.raises(NotFound, match="no such subtitles"):
-            await stage.library.subtitles(asset.id, number, None)
+            await stage.library.subtitles(asset.id, PUBLIC, number, None)
         with pytest.raises(NotFound, match="no such subtitles"):
-            await stage.playlists.subtitles(asset.id, number)
+            await stage.playlists.subtitles(asset.id, PUBLIC, number)
 
 
 async def test_images_are_said_to_be_no_text(stage: Stage, subtitled: Path) -> None:
@@ -94,4 +94,4 @@ async def test_images_are_said_to_be_no_text(stage: Stage, subtitled: Path) -> N
         await writer.write(encode(msgspec.structs.replace(outline, subtitles=(images,))))
         await writer.seal()
     with pytest.raises(NotFound, match=r"images \(dvd_subtitle\)"):
-        await stage.library.subtitles(asset.id, 0, None)
+        await stage.library.subtitles(asset.id, PUBLIC, 0, None)

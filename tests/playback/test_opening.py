@@ -11,7 +11,7 @@ from media_service.store.keys import outline_key
 from media_service.timeline.outline import encode
 from media_service.wire.representation import Representation
 from media_service.work.keeping import keep
-from tests.playback.stage import Stage
+from tests.playback.stage import PUBLIC, Stage
 from tests.support.films import Film, Films
 from tests.timeline.outlines import film
 
@@ -19,17 +19,17 @@ FILM = Film(seconds=5)
 Open = Callable[[Stage, str], Awaitable[Representation]]
 
 FROM_THE_OUTLINE: dict[str, Open] = {
-    "master": lambda stage, asset: stage.playlists.master(asset),
-    "manifest": lambda stage, asset: stage.playlists.manifest(asset),
-    "playlist": lambda stage, asset: stage.playlists.media(asset, "source"),
-    "iframes": lambda stage, asset: stage.playlists.iframes(asset, "source"),
-    "init segment": lambda stage, asset: stage.segments.init(asset, "source", None),
-    "segment": lambda stage, asset: stage.segments.segment(asset, "source", 0, None),
-    "classic": lambda stage, asset: stage.classics.classic(asset, "source", "mp4"),
+    "master": lambda stage, asset: stage.playlists.master(asset, PUBLIC),
+    "manifest": lambda stage, asset: stage.playlists.manifest(asset, PUBLIC),
+    "playlist": lambda stage, asset: stage.playlists.media(asset, PUBLIC, "source"),
+    "iframes": lambda stage, asset: stage.playlists.iframes(asset, PUBLIC, "source"),
+    "init segment": lambda stage, asset: stage.segments.init(asset, PUBLIC, "source", None),
+    "segment": lambda stage, asset: stage.segments.segment(asset, PUBLIC, "source", 0, None),
+    "classic": lambda stage, asset: stage.classics.classic(asset, PUBLIC, "source", "mp4"),
 }
 ALL: dict[str, Open] = {
-    "original": lambda stage, asset: stage.library.original(asset, "mp4"),
-    "poster": lambda stage, asset: stage.library.poster(asset),
+    "original": lambda stage, asset: stage.library.original(asset, PUBLIC, "mp4"),
+    "poster": lambda stage, asset: stage.library.poster(asset, PUBLIC),
     **FROM_THE_OUTLINE,
 }
 
@@ -111,11 +111,11 @@ async def test_a_rendition_that_the_film_does_not_have_is_not_found(stage: Stage
     asset = await stage.workshop.indexed(films.film(FILM))
     for name in ("720p", "../source", "", "source\n" * 100):
         with pytest.raises(NotFound, match="no rendition"):
-            await stage.playlists.media(asset.id, name)
+            await stage.playlists.media(asset.id, PUBLIC, name)
 
 
 async def test_an_outline_lost_from_the_store_is_no_crash(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(FILM))
     await stage.workshop.blobs.delete(outline_key(asset.id))
     with pytest.raises(NotReady):
-        await stage.playlists.master(asset.id)
+        await stage.playlists.master(asset.id, PUBLIC)

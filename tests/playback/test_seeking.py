@@ -7,7 +7,7 @@ import pytest
 from media_service.errors import NotFound, NotReady
 from media_service.playback.seeking import ByteSpan, Seeker, served_span
 from media_service.wire.representation import BlobExtent
-from tests.playback.stage import Stage
+from tests.playback.stage import PUBLIC, Stage
 from tests.support.films import Film, Films
 from tests.support.workshop import Workshop
 
@@ -37,7 +37,7 @@ async def test_the_bytes_are_those_of_the_file_as_it_is_served(
     assert front.stop - front.start == back.stop - back.start
     served = []
     for asset, span in zip(ends, (front, back), strict=True):
-        whole = await stage.bytes_of(await stage.library.original(asset.id, "mp4"))
+        whole = await stage.bytes_of(await stage.library.original(asset.id, PUBLIC, "mp4"))
         served.append(whole[span.start : span.stop])
     assert served[0] == served[1]
     # An H.264 keyframe in an MP4 begins with its length and, here, an SEI or the IDR slice.

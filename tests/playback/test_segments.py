@@ -15,7 +15,7 @@ from media_service.timeline import outline as outline_module
 from media_service.timeline.outline import Outline
 from media_service.wire.delivery import plan
 from media_service.wire.representation import BlobExtent, MemoryExtent
-from tests.playback.stage import Stage
+from tests.playback.stage import PUBLIC, Stage
 from tests.support.films import Film, Films
 from tests.support.media import packets
 from tests.wire.content import fields
@@ -35,8 +35,8 @@ async def test_packaged_segments_are_the_originals_own_packets(
     asset, outline = await film(stage, films)
     count = outline.rendition(name).count
     assert count == 3
-    opened = [await stage.segments.init(asset, name, None)]
-    opened += [await stage.segments.segment(asset, name, number, None) for number in range(count)]
+    opened = [await stage.segments.init(asset, PUBLIC, name, None)]
+    opened += [await stage.segments.segment(asset, PUBLIC, name, number, None) for number in range(count)]
     joined = tmp_path / "joined.mp4"
     joined.write_bytes(await stage.bytes_of(*opened))
     stream = "v" if name == "source" else "a"
@@ -53,7 +53,7 @@ async def test_nothing_is_stored_or_encoded_for_a_packaged_segment(stage: Stage,
         await stage.workshop.blobs.trees(),
         stage.workshop.files(await stage.workshop.catalog.asset(asset)),
     )
-    opened = await stage.segments.segment(asset, "source", 1, None)
+    opened = await stage.segments.segment(asset, PUBLIC, "source", 1, None)
     assert isinstance(opened.extents[0], MemoryExtent)
     rest = [extent for extent in opened.extents[1:] if isinstance(extent, BlobExtent)]
     assert len(rest) == len(opened.extents) - 1
@@ -68,7 +68,7 @@ async def test_nothing_is_stored_or_encoded_for_a_packaged_segment(stage: Stage,
 
 async def test_any_range_of_a_packaged_segment_is_that_slice_of_it(stage: Stage, films: Films) -> None:
     asset, _ = await film(stage, films)
-    opened = await stage.segments.segment(asset, "source", 1, None)
+    opened = await stage.segments.segment(asset, PUBLIC, "source", 1, None)
     whole = await stage.bytes_of(opened)
     head = opened.extents[0].size
     for start, stop in (
@@ -95,7 +95,7 @@ async def test_a_packaged_segment_opens_within_milliseconds(stage: Stage, films:
     took = []
     for number in [0, 2, 1, 2, 0] * 4:
         began = time.perf_counter()
-        await stage.segments.segment(asset, "source", number, outline.version)
+        await stage.segments.segment(asset, PUBLIC, "source", number, outline.version)
         took.append(time.perf_counter() - began)
     assert sorted(took)[len(took) // 2] < 0.02
 
@@ -104,18 +104,18 @@ async def test_what_is_named_by_its_version_may_be_kept_and_the_rest_not(stage: 
     asset, outline = await film(stage, films)
     for name in ("source", "240p"):
         for version, headers in ((outline.version, IMMUTABLE), ("another", NO_STORE), (None, NO_STORE)):
-            assert (await stage.segments.segment(asset, name, 0, version)).headers == headers
-            assert (await stage.segments.init(asset, name, version)).headers == headers
+            assert (await stage.segments.segment(asset, PUBLIC, name, 0, version)).headers == headers
+            assert (await stage.segments.init(asset, PUBLIC, name, version)).headers == headers
 
 
 async def test_what_is_packaged_another_way_is_called_otherwise(
     stage: Stage, films: Films, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asset, outline = await film(stage, films)
-    before = await stage.segments.segment(asset, "source", 0, outline.version)
+    before = await stage.segments.segment(asset, PUBLIC, "source", 0, outline.version)
     monkeypatch.setattr(outline_module, "PACKAGING", outline_module.PACKAGING + 1)
     renewed = Stage(stage.workshop)
-    after = await renewed.segments.segment(asset, "source", 0, outline.version)
+    after = await renewed.segments.segment(asset, PUBLIC, "source", 0, outline.version)
     assert after.extents == before.extents
     assert after.etag != before.etag
     assert (before.headers, after.headers) == (IMMUTABLE, NO_STORE)
@@ -123,19 +123,19 @@ async def test_what_is_packaged_another_way_is_called_otherwise(
 
 async def test_an_encoded_segment_is_made_for_whoever_asks_and_once(stage: Stage, films: Films) -> None:
     asset, _ = await film(stage, films)
-    first = await stage.segments.segment(asset, "240p", 2, None)
-    again = await stage.segments.segment(asset, "240p", 2, "other")
+    first = await stage.segments.segment(asset, PUBLIC, "240p", 2, None)
+    again = await stage.segments.segment(asset, PUBLIC, "240p", 2, "other")
     assert stage.demand.asked == [("240p", 2)]
     assert (first.etag, await stage.bytes_of(first)) == (again.etag, await stage.bytes_of(again))
-    init = await stage.segments.init(asset, "240p", None)
-    assert (await stage.segments.init(asset, "240p", None)).etag == init.etag
+    init = await stage.segments.init(asset, PUBLIC, "240p", None)
+    assert (await stage.segments.init(asset, PUBLIC, "240p", None)).etag == init.etag
     assert stage.demand.asked == [("240p", 2), ("240p", -1)]
 
 
 async def test_a_viewer_who_goes_takes_his_request_back(stage: Stage, films: Films) -> None:
     asset, _ = await film(stage, films)
     stage.demand.allowed.clear()
-    waiting = asyncio.create_task(stage.segments.segment(asset, "240p", 1, None))
+    waiting = asyncio.create_task(stage.segments.segment(asset, PUBLIC, "240p", 1, None))
     await stage.demand.begun.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -147,7 +147,7 @@ async def test_what_takes_too_long_is_not_ready(stage: Stage, films: Films) -> N
     asset, _ = await film(stage, films)
     stage.demand.ready = False
     with pytest.raises(NotReady):
-        await stage.segments.segment(asset, "240p", 1, None)
+        await stage.segments.segment(asset, PUBLIC, "240p", 1, None)
 
 
 async def test_a_segment_beyond_the_last_is_not_found_and_not_made(stage: Stage, films: Films) -> None:
@@ -155,12 +155,12 @@ async def test_a_segment_beyond_the_last_is_not_found_and_not_made(stage: Stage,
     for name in ("source", "240p", "audio"):
         for number in (3, -1, 1 << 70):
             with pytest.raises(NotFound, match="3 segments"):
-                await stage.segments.segment(asset, name, number, None)
+                await stage.segments.segment(asset, PUBLIC, name, number, None)
     assert stage.demand.asked == []
 
 
 async def test_sound_and_picture_have_types_of_their_own(stage: Stage, films: Films) -> None:
     asset, _ = await film(stage, films)
     for name, media_type in (("source", "video/mp4"), ("240p", "video/mp4"), ("audio", "audio/mp4")):
-        assert (await stage.segments.segment(asset, name, 0, None)).media_type == media_type
-        assert (await stage.segments.init(asset, name, None)).media_type == media_type
+        assert (await stage.segments.segment(asset, PUBLIC, name, 0, None)).media_type == media_type
+        assert (await stage.segments.init(asset, PUBLIC, name, None)).media_type == media_type

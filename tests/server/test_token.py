@@ -1,4 +1,4 @@
-"""The admin token is given, or made once; it is never empty."""
+"""The admin token and the key of playback tokens are given, or made once; they are never empty."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from media_service.server.token import TOKEN_FILE, TokenUnusable, admin_token
+from media_service.server.token import SIGNING_KEY_FILE, TOKEN_FILE, TokenUnusable, admin_token, signing_keys
+from media_service.wire.signatures import read_keys
 
 
 def test_a_given_token_counts_and_nothing_is_kept(tmp_path: Path) -> None:
@@ -61,3 +62,15 @@ def test_a_kept_token_that_cannot_be_one_stops_the_start(tmp_path: Path, text: s
 def test_a_given_token_that_cannot_be_one_stops_the_start(tmp_path: Path, text: str) -> None:
     with pytest.raises(TokenUnusable, match="MEDIA_SERVICE_ADMIN_TOKEN"):
         admin_token(text, tmp_path)
+
+
+def test_a_signing_key_is_given_or_made_once_and_kept_for_our_user_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert signing_keys("k1:given", tmp_path) == "k1:given"
+    assert list(tmp_path.iterdir()) == []
+    made = signing_keys("", tmp_path)
+    assert [len(key) for key in read_keys(made).values()] == [32]
+    assert stat.S_IMODE((tmp_path / SIGNING_KEY_FILE).stat().st_mode) == 0o600
+    assert signing_keys("", tmp_path) == made
+    assert capsys.readouterr().out == ""

@@ -26,7 +26,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
         warnings.simplefilter("ignore", DeprecationWarning)
         from media_service.app import create_app  # noqa: PLC0415 - see above
 
-        return create_app(Settings(data_dir=tmp_path_factory.mktemp("app")), admin_token="token")
+        return create_app(
+            Settings(data_dir=tmp_path_factory.mktemp("app")),
+            admin_token="token",
+            signing_keys={"k1": bytes(32)},
+        )
 
 
 def handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
