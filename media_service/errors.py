@@ -115,6 +115,22 @@ class NameTaken(MediaServiceError):
     title = "There is a key of this name"
 
 
+class TargetRefused(MediaServiceError):
+    """A webhook's address that lies in no public network."""
+
+    code = "target_refused"
+    status = 403
+    title = "This address is not called"
+
+
+class TooManyWebhooks(MediaServiceError):
+    """As many webhooks as there may be."""
+
+    code = "too_many_webhooks"
+    status = 409
+    title = "Too many webhooks"
+
+
 class UploadStalled(MediaServiceError):
     """No byte of an upload arrived for the idle time-out."""
 

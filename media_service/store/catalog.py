@@ -1,8 +1,8 @@
-"""The catalog: assets, renditions, segments, uploads and keys in a SQL database. A change that returned survives a loss of power."""
+"""The catalog: assets, renditions, segments, uploads, keys and webhooks in a SQL database. A change that returned survives a loss of power."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import time
 from typing import Any, Unpack
@@ -20,6 +20,7 @@ from media_service.store.models import assets
 from media_service.store.records import Asset, AssetChanges, AssetState
 from media_service.store.renditions import Renditions, set_ready
 from media_service.store.uploads import Uploads, set_finished
+from media_service.store.webhooks import Webhooks, announce, announce_state
 
 _ASSET = [assets.c[name] for name in Asset.__struct_fields__]
 
@@ -38,7 +39,7 @@ async def open_catalog(url: str | URL) -> AsyncIterator[Catalog]:
             await database.finish()
 
 
-class Catalog(Renditions, Uploads, ApiKeys):
+class Catalog(Renditions, Uploads, ApiKeys, Webhooks):
     """Every method may raise errors.CatalogUnavailable, errors.StorageFull when it writes, and NotFound for a record
     that must exist."""
 
@@ -70,9 +71,10 @@ class Catalog(Renditions, Uploads, ApiKeys):
             keys = {"owner": owner or None, "idempotency_key": idempotency_key}
             await connection.execute(insert(assets).values(**asdict(asset), **names, **keys))
             await set_finished(connection, asset)
+            await announce(connection, "upload.finished", asset)
             return asset
 
-        return await self._write(change)
+        return await self._announcing(change)
 
     async def asset(self, asset_id: str) -> Asset:
         """One asset. Raises NotFound."""
@@ -121,10 +123,13 @@ class Catalog(Renditions, Uploads, ApiKeys):
 
         async def change(connection: AsyncConnection) -> Asset:
             found = await connection.execute(
-                select(assets.c.title, assets.c.filename).where(assets.c.id == asset_id).with_for_update()
+                select(assets.c.title, assets.c.filename, assets.c.state)
+                .where(assets.c.id == asset_id)
+                .with_for_update()
             )
-            names = only(found.mappings().all(), "asset")
-            title, filename = changes.get("title", names["title"]), changes.get("filename", names["filename"])
+            before = only(found.mappings().all(), "asset")
+            title = changes.get("title", before["title"])
+            filename = changes.get("filename", before["filename"])
             changed = await connection.execute(
                 update(assets)
                 .where(assets.c.id == asset_id)
@@ -136,9 +141,11 @@ class Catalog(Renditions, Uploads, ApiKeys):
                 )
                 .returning(*_ASSET)
             )
-            return Asset(**changed.mappings().one())
+            asset = Asset(**changed.mappings().one())
+            await announce_state(connection, before["state"], asset)
+            return asset
 
-        return await self._write(change)
+        return await self._announcing(change)
 
     async def finish(self, asset_id: str, layouts: Mapping[str, bytes]) -> Asset:
         """All renditions are made: they are ready, with the packed layouts of their classic files, and so is the asset.
@@ -151,6 +158,10 @@ class Catalog(Renditions, Uploads, ApiKeys):
         async def change(connection: AsyncConnection) -> Asset:
             for name, layout in layouts.items():
                 await set_ready(connection, asset_id, name, layout)
+            found = await connection.execute(
+                select(assets.c.state).where(assets.c.id == asset_id).with_for_update()
+            )
+            before = only(found.mappings().all(), "asset")
             changed = await connection.execute(
                 update(assets)
                 .where(assets.c.id == asset_id)
@@ -163,9 +174,11 @@ class Catalog(Renditions, Uploads, ApiKeys):
                 )
                 .returning(*_ASSET)
             )
-            return Asset(**only(changed.mappings().all(), "asset"))
+            asset = Asset(**changed.mappings().one())
+            await announce_state(connection, before["state"], asset)
+            return asset
 
-        return await self._write(change)
+        return await self._announcing(change)
 
     async def begin_attempt(self, asset_id: str) -> int:
         """Count an attempt at the asset before it begins; the count before. For us only: the version stays.
@@ -218,6 +231,14 @@ class Catalog(Renditions, Uploads, ApiKeys):
     async def asset_ids(self) -> set[str]:
         """The ids of all assets: what the sweeper must leave alone."""
         return {row["id"] for row in await self._read(select(assets.c.id))}
+
+    async def _announcing(self, change: Callable[[AsyncConnection], Awaitable[Asset]]) -> Asset:
+        """The result of a change that may have added deliveries; who sends them is woken."""
+        try:
+            return await self._write(change)
+        finally:
+            # Also when this caller is cancelled: the change goes on to its end.
+            self.deliveries_added.set()
 
 
 def _made_with(owner: str, idempotency_key: str) -> ColumnElement[bool]:

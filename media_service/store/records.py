@@ -14,6 +14,8 @@ UploadDialect = Literal["tus", "ietf"]
 UploadState = Literal["open", "finished", "rejected"]
 UploadConcat = Literal["", "partial", "final"]
 Scope = Literal["manage", "read", "upload"]
+WebhookEvent = Literal["asset.failed", "asset.playable", "asset.ready", "upload.finished"]
+DeliveryState = Literal["waiting", "delivered", "given_up"]
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +168,40 @@ class PanelSession(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     created_at: int
     expires_at: int
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to tell that something has happened. `created_at` is Unix milliseconds."""
+
+    id: str
+    url: str
+    secret: str  # as people pass it on; see wire.webhook_signatures
+    events: tuple[WebhookEvent, ...]  # sorted
+    created_at: int
+
+    def __repr__(self) -> str:
+        """Without what opens: the path and query of such addresses are passwords, too."""
+        return f"Webhook({self.id!r})"
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one webhook. Instants are Unix milliseconds.
+
+    `waiting`: to be sent at `next_at`; `delivered`; `given_up` after the last attempt.
+    """
+
+    id: str  # the receiver's, too: by it a repeated delivery is known
+    webhook_id: str
+    event: WebhookEvent
+    asset_id: str
+    body: bytes  # JSON, the same at each attempt
+    state: DeliveryState = "waiting"
+    attempts: int = 0  # that were begun
+    next_at: int | None
+    last_status: int | None = None  # of HTTP; None when the last attempt brought no answer
+    last_error: str | None = None  # a sentence
+    created_at: int
+    ended_at: int | None = None
 
 
 class AssetChanges(TypedDict, total=False):
