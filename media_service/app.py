@@ -31,9 +31,20 @@ from media_service.settings import Settings
 from media_service.store.catalog import open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.local_blobs import LocalBlobs
-from media_service.web import assets, events, keys, media, operations, pages, panel, uploads
+from media_service.web import (
+    assets,
+    events,
+    keys,
+    media,
+    operations,
+    pages,
+    panel,
+    playback_tokens,
+    uploads,
+)
 from media_service.web.crowding import Bodies
 from media_service.web.headers import completing
+from media_service.web.doors import access_of
 from media_service.web.keyring import Keyring
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
@@ -86,12 +97,13 @@ def create_app(settings: Settings, *, admin_token: str, signing_keys: Mapping[st
             *operations.HANDLERS,
             *pages.HANDLERS,
             *panel.HANDLERS,
+            *playback_tokens.HANDLERS,
             *uploads.HANDLERS,
         ],
         lifespan=[lifespan],
         dependencies={
             **{name: Provide(_from_state(name), sync_to_thread=False) for name in PROVIDED},
-            "access": Provide(media.access_of, sync_to_thread=False),
+            "access": Provide(access_of, sync_to_thread=False),
         },
         exception_handlers={
             MediaServiceError: on_own_error,

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from media_service.errors import OutsideWindow, PlaybackDenied
 from media_service.playback.caching import IMMUTABLE, Headers
-from media_service.store.records import Visibility
+from media_service.store.records import Asset, Visibility
 from media_service.timeline.excerpt import ending, is_taller, no_taller, starts
 from media_service.timeline.outline import Outline, OutlineRendition
 from media_service.wire.signatures import PlaybackToken
@@ -31,16 +31,27 @@ class Access:
         if self.token is None and (visibility or self.default) == "signed":
             raise PlaybackDenied("This is played at /t/{token}/media/{id}/... only.")
 
+    @property
+    def has_whole(self) -> bool:
+        """Whether files are allowed that have the whole film in them."""
+        return self.token is None or self.token.window is None
+
     def whole(self) -> None:
         """To a file that has the whole film in it."""
-        if self.token is not None and self.token.window is not None:
+        if not self.has_whole:
             raise OutsideWindow("The token is for a part of the film, and this is all of it.")
 
-    def picture(self, width: int | None, height: int | None) -> None:
-        """To a picture of that size (pixels); None where it is not known, or there is none."""
+    def has_picture(self, width: int | None, height: int | None) -> bool:
+        """Whether a picture of that size (pixels) is allowed. None for both: there is no picture."""
         if self._max_height is None or (width is None and height is None):
-            return
-        if width is None or height is None or min(width, height) > self._max_height:
+            return True
+        return width is not None and height is not None and min(width, height) <= self._max_height
+
+    def original(self, asset: Asset) -> None:
+        """To the file as it was uploaded."""
+        self.whole()
+        self.admit(asset.visibility)
+        if not self.has_picture(asset.width, asset.height):
             raise self._too_tall()
 
     def rendition(self, one: OutlineRendition) -> None:

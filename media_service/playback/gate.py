@@ -37,8 +37,8 @@ class Gate:
         not_before: int | None = None,
         window: tuple[int, int] | None = None,
         max_height: int | None = None,
-    ) -> str:
-        """A new token: see PlaybackToken. Raises ValueError, with a sentence, for what no token can say."""
+    ) -> tuple[str, Access]:
+        """A new token, and what it opens: see PlaybackToken. Raises ValueError, with a sentence, for what none can say."""
         said = PlaybackToken(
             asset_id=asset_id,
             expires_at=expires_at,
@@ -47,7 +47,7 @@ class Gate:
             window=window,
             max_height=max_height,
         )
-        return sign(said, self._keys[self._first])
+        return sign(said, self._keys[self._first]), Access(self._default, said)
 
     def is_signed(self, asset: Asset) -> bool:
         """Whether it is played with a token."""
@@ -58,7 +58,8 @@ class Gate:
         if not self.is_signed(asset):
             return ""
         last = int(time()) + OWN_SECONDS
-        return prefix_of(self.token(asset.id, last + -last % ROUNDED_SECONDS))
+        token, _ = self.token(asset.id, last + -last % ROUNDED_SECONDS)
+        return prefix_of(token)
 
 
 def prefix_of(token: str) -> str:

@@ -24,10 +24,8 @@ class Library:
 
     async def original(self, asset_id: str, access: Access, extension: str) -> Representation:
         """The upload: its `moov` first, every other byte as it came."""
-        access.whole()
         asset = await self._catalog.asset(asset_id)
-        access.admit(asset.visibility)
-        access.picture(asset.width, asset.height)
+        access.original(asset)
         if extension != asset.extension:
             raise NotFound(f"The original of this asset is original.{asset.extension}.")
         if asset.original_layout is None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import HttpMethod, Request, Response, delete, patch, post, put, route
 from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
 
 from media_service.errors import InvalidRequest, UnsupportedBody
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, Label, tidy_title
 from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
-from media_service.store.records import Asset
+from media_service.store.records import Asset, AssetChanges, Visibility
 from media_service.web.body import announced_length, body_chunks, told_of_shutdown
 from media_service.web.crowding import Bodies
+from media_service.web.doors import prefix_for
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import needs, owner_of
@@ -34,9 +37,10 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What PATCH takes."""
+    """What PATCH takes: what is left out stays. `visibility`: null is as the setting PLAYBACK says."""
 
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)]
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)] | UnsetType = UNSET
+    visibility: Visibility | UnsetType | None = UNSET
 
 
 async def _known(catalog: Catalog, owner: str, key: str | None) -> Asset | None:
@@ -50,7 +54,7 @@ async def _created(
     """The answer that names the asset. `unread`: it was there before, and of the request's body nothing was read."""
     kind = Refusal[AssetJson] if unread and body_may_be_unread(request, 201) else Response[AssetJson]
     return kind(
-        asset_json(asset, await catalog.renditions(asset.id)),
+        asset_json(asset, await catalog.renditions(asset.id), prefix_for(request, asset)),
         status_code=201,
         headers={
             **NO_STORE,
@@ -153,6 +157,7 @@ async def upload_raw(
     operation_class=ApiOperation,
 )
 async def list_assets(
+    request: AnyRequest,
     catalog: Catalog,
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Parameter(max_length=200)] = None,
@@ -164,7 +169,7 @@ async def list_assets(
     """The catalog, newest first, in pages; `q` looks in titles and file names."""
     assets, next_cursor = await catalog.page(limit, cursor, state=asset_state, search=search)
     renditions = await catalog.renditions_of([asset.id for asset in assets])
-    items = [asset_json(asset, renditions[asset.id]) for asset in assets]
+    items = [asset_json(asset, renditions[asset.id], prefix_for(request, asset)) for asset in assets]
     return Response(AssetPageJson(items, next_cursor), headers=NO_STORE)
 
 
@@ -175,10 +180,11 @@ async def list_assets(
     tags=["assets"],
     operation_class=ApiOperation,
 )
-async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
+async def get_asset(request: AnyRequest, catalog: Catalog, asset_id: str) -> Response[AssetJson]:
     """One asset."""
     asset = await catalog.asset(asset_id)
-    return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
+    said = asset_json(asset, await catalog.renditions(asset_id), prefix_for(request, asset))
+    return Response(said, headers=NO_STORE)
 
 
 @route(
@@ -189,6 +195,7 @@ async def get_asset(catalog: Catalog, asset_id: str) -> Response[AssetJson]:
     operation_class=ApiOperation,
 )
 async def seek_in_asset(
+    request: AnyRequest,
     seeker: Seeker,
     asset_id: str,
     t: Annotated[float, Parameter(description="Seconds from the film's start.")],
@@ -197,22 +204,29 @@ async def seek_in_asset(
     """Where a time lies: keyframe, frame, bytes of the original, segment. `mode=keyframe` begins at the keyframe."""
     if not math.isfinite(t):
         raise InvalidRequest("t: a finite number of seconds is wanted")
-    return Response(await seeker.seek(asset_id, t, mode), headers=NO_STORE)
+    return Response(await seeker.seek(asset_id, t, mode, partial(prefix_for, request)), headers=NO_STORE)
 
 
 @patch(
     "/api/v1/assets/{asset_id:str}", guards=[needs("manage")], tags=["assets"], operation_class=ApiOperation
 )
 async def change_asset(
-    catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
+    request: AnyRequest, catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
 ) -> Response[AssetJson]:
-    """Rename an asset."""
-    title = tidy_title(data.title)
-    if not title:
-        raise InvalidRequest("The title has no visible character.")
-    asset = await catalog.update_asset(asset_id, title=title)
+    """Rename an asset, or say who may play it."""
+    changes: AssetChanges = {}
+    if data.title is not UNSET:
+        changes["title"] = tidy_title(data.title)
+        if not changes["title"]:
+            raise InvalidRequest("The title has no visible character.")
+    if data.visibility is not UNSET:
+        changes["visibility"] = data.visibility
+    if not changes:
+        raise InvalidRequest("There is nothing to change: send title or visibility.")
+    asset = await catalog.update_asset(asset_id, **changes)
     tasks.announce(asset_id)
-    return Response(asset_json(asset, await catalog.renditions(asset_id)), headers=NO_STORE)
+    said = asset_json(asset, await catalog.renditions(asset_id), prefix_for(request, asset))
+    return Response(said, headers=NO_STORE)
 
 
 @delete(

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from media_service.errors import NotFound
 from media_service.store.catalog import Catalog
+from media_service.web.doors import prefix_for
 from media_service.web.guards import may_still, needs
 from media_service.web.openapi import ApiOperation
 from media_service.web.send import Departure, body, head
@@ -97,7 +98,11 @@ class EventStream:
         if event == "asset":
             try:
                 asset = await self._catalog.asset(asset_id)
-                data = msgspec.json.encode(asset_json(asset, await self._catalog.renditions(asset_id)))
+                data = msgspec.json.encode(
+                    asset_json(
+                        asset, await self._catalog.renditions(asset_id), prefix_for(self._request, asset)
+                    )
+                )
             except NotFound:
                 event = "deleted"
         lines = [b"event: " + event.encode(), b"data: " + data]

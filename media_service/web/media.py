@@ -13,12 +13,12 @@ from litestar.types import ASGIApp
 from media_service.errors import NotFound
 from media_service.playback.access import Access
 from media_service.playback.classics import Classics
-from media_service.playback.gate import Gate
 from media_service.playback.library import Library
 from media_service.playback.playlists import Playlists
 from media_service.playback.segments import Segments
 from media_service.web.cors import CORS, PREFLIGHT
 from media_service.web.dependencies import Blobs
+from media_service.web.doors import both
 from media_service.web.guards import public
 from media_service.web.openapi import MediaOperation
 from media_service.web.send import DeliveryResponse, nothing, while_there
@@ -33,7 +33,6 @@ Version = Annotated[
 ]
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
-SIGNED = "/t/{token:str}"
 FILM = "/media/{asset_id:str}"
 RENDITION = FILM + "/hls/{rendition:str}"
 
@@ -55,17 +54,6 @@ PATHS = (
     INIT_PATH,
     SEGMENT_PATH,
 )
-
-
-def both(path: str) -> list[str]:
-    """The two ways to what lies there: for everybody, and with a token. Relative addresses in playlists serve both."""
-    return [path, SIGNED + path]
-
-
-def access_of(request: AnyRequest, gate: Gate) -> Access:
-    """What the request may have of the asset that it names. Before any look at the asset: Raises TokenInvalid, TokenNotYet,
-    TokenExpired."""
-    return gate.access(request.path_params.get("token"), request.path_params["asset_id"])
 
 
 def _send(request: AnyRequest, blobs: Blobs, access: Access, representation: Representation) -> ASGIApp:

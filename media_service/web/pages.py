@@ -11,8 +11,11 @@ from litestar import HttpMethod, MediaType, Request, Response, route
 from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
+from media_service.playback.access import Access
+from media_service.playback.gate import prefix_of
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
+from media_service.web.doors import both
 from media_service.web.guards import public
 from media_service.web.headers import CONTENT_POLICY, RESOURCE_POLICY, page_policy
 from media_service.web.openapi import PublicOperation
@@ -37,7 +40,6 @@ STATIC_TYPES = {
 
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
-EMBED_PATHS = ["/embed/{asset_id:str}", "/t/{token:str}/embed/{asset_id:str}"]
 
 
 def _page(name: str) -> Response[bytes]:
@@ -57,7 +59,11 @@ def admin() -> Response[bytes]:
 
 
 @route(
-    "/watch/{asset_id:str}", http_method=READ, guards=[public], include_in_schema=False, sync_to_thread=False
+    both("/watch/{asset_id:str}"),
+    http_method=READ,
+    guards=[public],
+    include_in_schema=False,
+    sync_to_thread=False,
 )
 def watch(asset_id: str) -> Response[bytes]:
     """The player."""
@@ -65,20 +71,31 @@ def watch(asset_id: str) -> Response[bytes]:
 
 
 @route(
-    "/watch/{asset_id:str}/asset.json",
+    both("/watch/{asset_id:str}/asset.json"),
     http_method=READ,
     guards=[public],
     tags=["playback"],
     operation_class=PublicOperation,
 )
-async def watch_asset(catalog: Catalog, asset_id: str) -> Response[PublicAssetJson]:
-    """What the player needs to know; needs no key."""
+async def watch_asset(
+    request: Request[Any, Any, Any], catalog: Catalog, access: Access, asset_id: str
+) -> Response[PublicAssetJson]:
+    """What the player needs to know; needs no key, of a signed asset a playback token."""
     asset = await catalog.asset(asset_id)
-    body = public_asset_json(asset, await catalog.renditions(asset_id))
+    access.admit(asset.visibility)
+    token = request.path_params.get("token")
+    prefix = "" if token is None else prefix_of(token)
+    body = public_asset_json(asset, await catalog.renditions(asset_id), prefix, access)
     return Response(body, headers={"cache-control": "no-store"})
 
 
-@route(EMBED_PATHS, http_method=READ, guards=[public], include_in_schema=False, sync_to_thread=False)
+@route(
+    both("/embed/{asset_id:str}"),
+    http_method=READ,
+    guards=[public],
+    include_in_schema=False,
+    sync_to_thread=False,
+)
 def embed(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The player alone, for frames in the pages of those who may play films. It asks like the watch page for what it shows."""
     page = _page("embed.html")

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import msgspec
 
-from media_service.store.records import Asset, Rendition
+from media_service.playback.access import Access
+from media_service.store.records import Asset, Rendition, Visibility
 from media_service.timeline.facts import Facts
 from media_service.timeline.outlining import subtitle_tracks
 from media_service.timeline.seekability import Seekability
@@ -68,7 +69,8 @@ class PlaybackJson(msgspec.Struct, frozen=True):
 
     `hls` and `dash` are there as soon as the asset is playable, and reach the film's end from then on. `packaged`: they
     carry the original's own picture and sound, so that watching those needs no encoder. `mp4` is one file that every
-    player decodes, once all of it is made.
+    player decodes, once all of it is made. What a playback token does not open is null as well; `starts_at` is the time in
+    seconds at which its part of the film begins.
     """
 
     original: OriginalJson | None
@@ -79,6 +81,7 @@ class PlaybackJson(msgspec.Struct, frozen=True):
     subtitles: list[SubtitleJson]
     poster: str | None
     watch: str
+    starts_at: float = 0.0
 
 
 class PublicAssetJson(msgspec.Struct, frozen=True):
@@ -105,6 +108,7 @@ class AssetJson(PublicAssetJson, frozen=True):
     sha256: str
     created_at: str
     updated_at: str
+    visibility: Visibility | None  # who may play it; null: as the setting PLAYBACK says
     facts: Facts | None
     seekability: Seekability | None
     renditions: list[RenditionJson]
@@ -117,9 +121,9 @@ class AssetPageJson(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def asset_json(asset: Asset, renditions: Sequence[Rendition]) -> AssetJson:
-    """The full view."""
-    public = public_asset_json(asset, renditions)
+def asset_json(asset: Asset, renditions: Sequence[Rendition], prefix: str) -> AssetJson:
+    """The full view. `prefix` stands before the asset's addresses: see playback.gate."""
+    public = public_asset_json(asset, renditions, prefix)
     return AssetJson(
         **{name: getattr(public, name) for name in PublicAssetJson.__struct_fields__},
         filename=asset.filename,
@@ -128,14 +132,17 @@ def asset_json(asset: Asset, renditions: Sequence[Rendition]) -> AssetJson:
         sha256=asset.sha256,
         created_at=instant(asset.created_at),
         updated_at=instant(asset.updated_at),
+        visibility=asset.visibility,
         facts=_facts(asset),
         seekability=msgspec.json.decode(asset.seekability, type=Seekability) if asset.seekability else None,
         renditions=[_rendition(one) for one in renditions],
     )
 
 
-def public_asset_json(asset: Asset, renditions: Sequence[Rendition]) -> PublicAssetJson:
-    """The view that needs no key."""
+def public_asset_json(
+    asset: Asset, renditions: Sequence[Rendition], prefix: str, access: Access | None = None
+) -> PublicAssetJson:
+    """The view that needs no key: with what `access` opens (None: all)."""
     error = ErrorJson(asset.error_code, asset.error_detail or "") if asset.error_code else None
     return PublicAssetJson(
         id=asset.id,
@@ -147,7 +154,7 @@ def public_asset_json(asset: Asset, renditions: Sequence[Rendition]) -> PublicAs
         height=asset.height,
         progress=_progress(asset, renditions),
         frame_seconds=_frame_seconds(asset),
-        playback=_playback(asset, renditions),
+        playback=playback_json(asset, renditions, prefix, access),
     )
 
 
@@ -160,14 +167,18 @@ def _rendition(one: Rendition) -> RenditionJson:
     return RenditionJson(**said)
 
 
-def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
-    base = f"/media/{asset.id}"
+def playback_json(
+    asset: Asset, renditions: Sequence[Rendition], prefix: str, access: Access | None = None
+) -> PlaybackJson:
+    """Where to play an asset with what `access` opens (None: all)."""
+    base = f"{prefix}/media/{asset.id}"
     original = None
+    whole = access is None or access.has_whole
     # An original that no browser seeks in can still be fetched at its address; it is not offered for playing.
-    if asset.original_layout is not None and asset.codecs is not None:
+    if asset.original_layout is not None and asset.codecs is not None and whole and _is_seen(asset, access):
         original = OriginalJson(f"{base}/original.{asset.extension}", asset.media_type, asset.codecs)
     plays = asset.state in {"playable", "ready"} and bool(renditions)
-    mp4 = _whole_file(renditions) if plays else None
+    mp4 = _whole_file([one for one in renditions if _is_seen(one, access)]) if plays and whole else None
     main = {one.kind: one for one in reversed(renditions)}  # the first picture and the first sound
     return PlaybackJson(
         original=original,
@@ -175,10 +186,15 @@ def _playback(asset: Asset, renditions: Sequence[Rendition]) -> PlaybackJson:
         dash=f"{base}/dash/manifest.mpd" if plays else None,
         packaged=plays and all(one.packaged for one in main.values()),
         mp4=None if mp4 is None else f"{base}/{mp4}",
-        subtitles=_subtitles(asset, f"{base}/subtitles") if plays else [],
+        subtitles=_subtitles(asset, f"{base}/subtitles") if plays and whole else [],
         poster=f"{base}/poster.jpg" if asset.has_poster else None,
-        watch=f"/watch/{asset.id}",
+        watch=f"{prefix}/watch/{asset.id}",
+        starts_at=0.0 if access is None else access.begins_at / 1000,
     )
+
+
+def _is_seen(one: Asset | Rendition, access: Access | None) -> bool:
+    return access is None or access.has_picture(one.width, one.height)
 
 
 def _subtitles(asset: Asset, base: str) -> list[SubtitleJson]:

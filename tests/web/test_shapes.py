@@ -69,15 +69,15 @@ def sound(name: str = "audio", *, made: int | None = None) -> Rendition:
 def test_progress_is_the_share_of_what_has_to_be_encoded(
     renditions: list[Rendition], progress: float | None
 ) -> None:
-    assert asset_json(asset(), renditions).progress == progress
-    assert asset_json(asset("ready"), renditions).progress == 1.0
-    assert asset_json(asset("failed"), renditions).progress is None
+    assert asset_json(asset(), renditions, "").progress == progress
+    assert asset_json(asset("ready"), renditions, "").progress == 1.0
+    assert asset_json(asset("failed"), renditions, "").progress is None
 
 
 def test_hls_and_dash_are_offered_from_the_first_second() -> None:
-    playback = asset_json(asset(), [picture("480p", made=0)]).playback
+    playback = asset_json(asset(), [picture("480p", made=0)], "").playback
     assert (playback.hls, playback.dash) == ("/media/film/hls/master.m3u8", "/media/film/dash/manifest.mpd")
-    for nothing in (asset_json(asset("probing"), []), asset_json(asset("failed"), [])):
+    for nothing in (asset_json(asset("probing"), [], ""), asset_json(asset("failed"), [], "")):
         assert (nothing.playback.hls, nothing.playback.dash, nothing.playback.mp4) == (None, None, None)
 
 
@@ -96,17 +96,17 @@ def test_hls_and_dash_are_offered_from_the_first_second() -> None:
 def test_the_plain_file_is_the_best_that_every_player_decodes(
     renditions: list[Rendition], name: str | None
 ) -> None:
-    mp4 = asset_json(asset(), renditions).playback.mp4
+    mp4 = asset_json(asset(), renditions, "").playback.mp4
     assert mp4 == (None if name is None else f"/media/film/{name}")
 
 
 def test_what_is_packaged_is_there_from_the_start() -> None:
-    source, made = asset_json(asset(), [picture("source"), picture("480p", made=4)]).renditions
+    source, made = asset_json(asset(), [picture("source"), picture("480p", made=4)], "").renditions
     assert (source.packaged, source.segments, source.made_segments) == (True, 10, 10)
     assert (made.packaged, made.segments, made.made_segments) == (False, 10, 4)
 
 
 def test_subtitles_that_are_images_have_no_address() -> None:
-    text, images = asset_json(asset(), [picture("source")]).playback.subtitles
+    text, images = asset_json(asset(), [picture("source")], "").playback.subtitles
     assert (text.url, text.language, text.convertible) == ("/media/film/subtitles/0.vtt", "de", True)
     assert (images.url, images.forced, images.convertible) == (None, True, False)

@@ -82,6 +82,16 @@ async function look(at) {
     return true;
   }
   const after = Number(response.headers.get("Retry-After")) || null;
+  if (response.status === 410) {
+    say("This link has expired", "Ask for a new one where you got it.");
+    return true;
+  }
+  if (response.status === 403) {
+    const { code } = await response.json().catch(() => ({}));
+    if (code === "token_not_yet") say("This link is not valid yet", "Its time has not come.");
+    else say("This may not be played", "The link is not complete, or it is not for this video.");
+    return true;
+  }
   if (!response.ok) {
     say("The server is busy", "Trying again…");
     return after;
@@ -89,7 +99,7 @@ async function look(at) {
   asset = await response.json();
   describe();
   video.hidden = false; // hidden, some browsers load nothing
-  if (await player.open(asset, at)) {
+  if (await player.open(asset, at ?? asset.playback.starts_at)) {
     showPlayer();
     return true;
   }
@@ -152,5 +162,5 @@ byId("again").onclick = () => {
   load(start);
 };
 
-const start = parseTime(new URLSearchParams(location.search).get("t")) ?? 0;
+const start = parseTime(new URLSearchParams(location.search).get("t"));
 load(start);
