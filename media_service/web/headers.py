@@ -5,9 +5,10 @@ One hook for all answers, errors of the framework too, so that no handler can fo
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from litestar.types import Message, Scope
 from litestar.types.asgi_types import HTTPResponseStartEvent
-from litestar.types.callable_types import BeforeMessageSendHookHandler
 
 from media_service.web.cors import ALLOW_ORIGIN, PUBLIC_PREFIX
 from media_service.wire.origins import ANY, Origins, allow_origin
@@ -65,7 +66,7 @@ OWN: Headers = ((RESOURCE_POLICY.encode(), b"same-origin"),)
 NEVER_GUESS: Headers = ((b"x-content-type-options", b"nosniff"),)
 
 
-def completing(origins: Origins) -> BeforeMessageSendHookHandler:
+def completing(origins: Origins) -> Callable[[Message, Scope], Awaitable[None]]:
     """The hook that completes each answer's headers; `origins` are those whose scripts may read films."""
 
     async def complete(message: Message, scope: Scope) -> None:

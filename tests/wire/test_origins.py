@@ -27,7 +27,7 @@ def test_nothing_is_nobody_but_ourselves() -> None:
 
 def test_a_list_is_exactly_those() -> None:
     origins = read_origins(f"{ONE}, {TWO}")
-    assert origins == {ONE, TWO}
+    assert origins == frozenset({ONE, TWO})
     assert allow_origin(origins, [ONE]) == ONE
     assert frame_ancestors(origins) == f"'self' {TWO} {ONE}"
 
