@@ -118,7 +118,7 @@ class Indexer:
             index, tracks = await self._scan(original, facts)
         packets = packets_of(index)
         facts = _told(facts, packets, self._max_duration_seconds)
-        seconds = self._checked_duration(facts, packets)
+        seconds = _checked_duration(facts, packets, self._max_duration_seconds)
         async with self._reading:
             data, verdict, outlined = await asyncio.to_thread(_judged, facts, view, tracks, index)
         return _Found(facts, seconds, view, data, verdict, outlined)
@@ -164,23 +164,6 @@ class Indexer:
         except NotFound:
             return None
 
-    def _checked_duration(self, facts: Facts, packets: Packets) -> float:
-        """The film's length in seconds. Raises BrokenMedia, TruncatedMedia or AbsurdMedia."""
-        tracks = [track.index for track in (facts.video, facts.main_audio) if track is not None]
-        if facts.video is not None and packets.stream(facts.video.index).count == 0:
-            raise BrokenMedia("its picture track has no pictures.")
-        seconds = packets.stop_seconds(*tracks)
-        if seconds <= 0:
-            raise BrokenMedia("nothing in it lasts any time.")
-        if seconds > self._max_duration_seconds:
-            raise AbsurdMedia(
-                f"it is {seconds / 3600:.1f} hours long; at most {self._max_duration_seconds / 3600:.1f} are accepted."
-            )
-        declared = facts.declared_seconds or 0.0
-        if "matroska" in facts.container and seconds < CUT_SHARE * declared - CUT_SECONDS:
-            raise TruncatedMedia(f"it says that it lasts {declared:.1f} s, but ends after {seconds:.1f} s.")
-        return seconds
-
     async def _lay_out(self, asset: Asset, view: MovieView | None) -> bytes:
         """Which extents the original is served as; keeps the re-written header, where there is one."""
         key = original_key(asset.id)
@@ -211,6 +194,24 @@ def _told(facts: Facts, packets: Packets, most_seconds: float) -> Facts:
         for track in facts.audio
     )
     return msgspec.structs.replace(facts, audio=audio)
+
+
+def _checked_duration(facts: Facts, packets: Packets, most_seconds: float) -> float:
+    """The film's length in seconds. Raises BrokenMedia, TruncatedMedia or AbsurdMedia."""
+    tracks = [track.index for track in (facts.video, facts.main_audio) if track is not None]
+    if facts.video is not None and packets.stream(facts.video.index).count == 0:
+        raise BrokenMedia("its picture track has no pictures.")
+    seconds = packets.stop_seconds(*tracks)
+    if seconds <= 0:
+        raise BrokenMedia("nothing in it lasts any time.")
+    if seconds > most_seconds:
+        raise AbsurdMedia(
+            f"it is {seconds / 3600:.1f} hours long; at most {most_seconds / 3600:.1f} are accepted."
+        )
+    declared = facts.declared_seconds or 0.0
+    if "matroska" in facts.container and seconds < CUT_SHARE * declared - CUT_SECONDS:
+        raise TruncatedMedia(f"it says that it lasts {declared:.1f} s, but ends after {seconds:.1f} s.")
+    return seconds
 
 
 def _read_movie(original: BlobReader, facts: Facts) -> tuple[MovieView, Index | None]:
