@@ -41,6 +41,7 @@ from media_service.web import (
     panel,
     playback_tokens,
     uploads,
+    webhooks,
 )
 from media_service.web.crowding import Bodies
 from media_service.web.headers import completing
@@ -63,13 +64,15 @@ from media_service.work.outlines import Outlines
 from media_service.work.runner import Means
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
+from media_service.work.webhook_calls import Caller
+from media_service.work.webhooks import Sender
 
 log = logging.getLogger(__name__)
 
 # fmt: off
 PROVIDED = (
     "admission", "blobs", "bodies", "catalog", "classics", "events", "gate", "idle_seconds", "intake", "keyring", "library", "playlists",
-    "seeker", "segments", "sessions", "tasks", "uploads", "walls",
+    "seeker", "segments", "sessions", "tasks", "uploads", "walls", "webhook_caller",
 )
 # fmt: on
 
@@ -99,6 +102,7 @@ def create_app(settings: Settings, *, admin_token: str, signing_keys: Mapping[st
             *panel.HANDLERS,
             *playback_tokens.HANDLERS,
             *uploads.HANDLERS,
+            *webhooks.HANDLERS,
         ],
         lifespan=[lifespan],
         dependencies={
@@ -143,6 +147,10 @@ async def _open(settings: Settings, state: State, stack: AsyncExitStack) -> None
     )
     blobs = LocalBlobs(data / "blobs")
     catalog = await stack.enter_async_context(open_catalog(sqlite_url(data / "catalog.sqlite3")))
+    state.webhook_caller = await stack.enter_async_context(
+        Caller(private_targets=settings.webhook_private_targets)
+    )
+    await stack.enter_async_context(Sender(catalog, state.webhook_caller))
     news = Events()
     stack.callback(news.close)
     means = Means(

@@ -110,6 +110,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Whether a file that is here already (same SHA-256 and size) gives the asset that there is instead of a second one."
         ),
     ] = False
+    webhook_private_targets: Annotated[
+        bool,
+        Meta(
+            description="Whether webhooks may go to private addresses (10.0.0.0/8, loopback, link-local and the like). Whoever has a key with `manage` then reaches what the service reaches."
+        ),
+    ] = False
     transcode_workers: Annotated[
         int,
         Meta(

@@ -36,6 +36,10 @@ NEEDS = [
     ("GET", KEYS, "manage"),
     ("POST", KEYS, "manage"),
     ("DELETE", f"{KEYS}/unknown", "manage"),
+    ("GET", "/api/v1/webhooks", "manage"),
+    ("POST", "/api/v1/webhooks", "manage"),
+    ("DELETE", "/api/v1/webhooks/unknown", "manage"),
+    ("GET", "/api/v1/webhooks/unknown/deliveries", "manage"),
 ]
 
 

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
-import httpx
 import pytest
+from httpcore import AsyncMockStream, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
 
 from media_service.errors import TargetRefused
 from media_service.wire.webhook_targets import IPAddress, read_target
@@ -27,18 +27,50 @@ PUBLIC = ip_address("93.184.216.34")
 HERE = ip_address("127.0.0.1")
 
 
-class Asked(httpx.AsyncBaseTransport):
-    """Takes note of requests instead of sending them; the first addresses in `dead` cannot be connected to."""
+class Line(AsyncMockStream):
+    """A connection on which whatever is sent is answered with 204, and kept."""
+
+    def __init__(self) -> None:
+        super().__init__([b"HTTP/1.1 204 No Content\r\n\r\n"])
+        self.sent = b""
+        self.certified: str | None = None
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
+        self.sent += buffer
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+    ) -> AsyncNetworkStream:
+        assert ssl_context.check_hostname
+        assert ssl_context.verify_mode == ssl.CERT_REQUIRED
+        self.certified = server_hostname
+        return self
+
+
+class Network(AsyncNetworkBackend):
+    """Takes note of connections instead of making them; those to addresses in `dead` are refused."""
 
     def __init__(self, *dead: str) -> None:
-        self.requests: list[httpx.Request] = []
+        self.connected: list[str] = []
+        self.line = Line()
         self._dead = dead
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        if request.url.host in self._dead:
-            raise httpx.ConnectError("refused")
-        return httpx.Response(204)
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+        local_address: str | None = None,
+        socket_options: object = None,
+    ) -> AsyncNetworkStream:
+        assert timeout is not None
+        self.connected.append(f"{host} {port}")
+        if host in self._dead:
+            raise ConnectError("refused")
+        return self.line
 
 
 def answering(*answers: Sequence[IPAddress]) -> tuple[Resolve, list[str]]:
@@ -221,13 +253,13 @@ async def test_a_name_that_is_none_is_an_outcome() -> None:
     ],
 )
 async def test_no_spelling_of_a_private_address_is_called(host: str) -> None:
-    asked = Asked()
-    async with Caller(private_targets=False, transport=asked) as caller:
+    network = Network()
+    async with Caller(private_targets=False, network=network) as caller:
         target = read_target(f"http://{host}:9/")
         outcome = await caller.call(target, HEADERS, BODY)
         assert outcome.status is None
         assert outcome.error
-        assert not asked.requests
+        assert not network.connected
         if not host.lower().startswith("localhost"):
             with pytest.raises(TargetRefused):
                 await caller.check(target)
@@ -241,22 +273,21 @@ async def test_what_is_refused_says_why() -> None:
 async def test_names_and_public_addresses_pass_the_first_look_and_private_ones_where_they_are_allowed() -> (
     None
 ):
-    async with Caller(private_targets=False, transport=Asked()) as caller:
+    async with Caller(private_targets=False, network=Network()) as caller:
         for host in ("example.com", "localhost", "8.8.8.8", "[2606:4700::1]"):
             await caller.check(read_target(f"http://{host}/"))
-    async with Caller(private_targets=True, transport=Asked()) as caller:
+    async with Caller(private_targets=True, network=Network()) as caller:
         await caller.check(read_target("http://127.0.0.1/"))
 
 
 async def test_a_name_that_is_private_the_second_time_was_asked_once_and_called_where_it_was_public() -> None:
-    asked, (resolve, questions) = Asked(), answering([PUBLIC], [HERE])
-    outcome = await call("https://example.com/x", private_targets=False, resolve=resolve, transport=asked)
+    network, (resolve, questions) = Network(), answering([PUBLIC], [HERE])
+    outcome = await call("https://example.com/x", private_targets=False, resolve=resolve, network=network)
     assert outcome.delivered
     assert questions == ["example.com:443"]
-    [request] = asked.requests
-    assert str(request.url) == "https://93.184.216.34/x"
-    assert request.headers["host"] == "example.com"
-    assert request.extensions["sni_hostname"] == "example.com"
+    assert network.connected == ["93.184.216.34 443"]
+    assert network.line.certified == "example.com"
+    assert network.line.sent.startswith(b"POST /x HTTP/1.1\r\nhost: example.com\r\n")
 
 
 async def test_the_connection_goes_to_the_very_address_that_was_looked_up(
@@ -279,18 +310,18 @@ async def test_the_connection_goes_to_the_very_address_that_was_looked_up(
 
 @pytest.mark.parametrize("addresses", [[PUBLIC, HERE], [HERE, PUBLIC], [ip_address("::ffff:93.184.216.34")]])
 async def test_a_name_that_is_private_in_part_is_not_called_at_all(addresses: list[IPAddress]) -> None:
-    asked, (resolve, _) = Asked(), answering(addresses)
-    outcome = await call("https://example.com/", private_targets=False, resolve=resolve, transport=asked)
+    network, (resolve, _) = Network(), answering(addresses)
+    outcome = await call("https://example.com/", private_targets=False, resolve=resolve, network=network)
     assert outcome.status is None
-    assert not asked.requests
+    assert not network.connected
 
 
 async def test_an_address_that_cannot_be_reached_leaves_the_next_its_turn() -> None:
-    asked = Asked("2606:4700::1")
+    network = Network("2606:4700::1")
     resolve, questions = answering([ip_address("2606:4700::1"), PUBLIC])
-    outcome = await call("https://example.com/", private_targets=False, resolve=resolve, transport=asked)
+    outcome = await call("https://example.com/", private_targets=False, resolve=resolve, network=network)
     assert outcome.delivered
-    assert [request.url.host for request in asked.requests] == ["2606:4700::1", "93.184.216.34"]
+    assert network.connected == ["2606:4700::1 443", "93.184.216.34 443"]
     assert len(questions) == 1
 
 
@@ -299,7 +330,7 @@ async def test_a_name_server_that_hangs_is_left_after_its_time() -> None:
         await asyncio.Event().wait()
         return []
 
-    outcome = await call("https://example.com/", resolve=resolve, call_seconds=0.2, transport=Asked())
+    outcome = await call("https://example.com/", resolve=resolve, call_seconds=0.2, network=Network())
     assert outcome == Outcome(None, "There was no answer within 0.2 s.")
 
 
