@@ -9,8 +9,10 @@ from media_service.playback.opening import Film, Opener
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.keys import poster_key, subtitles_key
+from media_service.store.records import Asset
 from media_service.timeline.outline import SubtitleTrack
 from media_service.wire import layout
+from media_service.wire.disposition import ending_in
 from media_service.wire.representation import BlobExtent, Representation
 
 
@@ -28,6 +30,15 @@ class Library:
         access.original(asset)
         if extension != asset.extension:
             raise NotFound(f"The original of this asset is original.{asset.extension}.")
+        return self._original(asset)
+
+    async def download(self, asset_id: str, access: Access) -> tuple[str, Representation]:
+        """The same, and the name to keep it under."""
+        asset = await self._catalog.asset(asset_id)
+        access.original(asset)
+        return ending_in(asset.filename or asset_id, asset.extension), self._original(asset)
+
+    def _original(self, asset: Asset) -> Representation:
         if asset.original_layout is None:
             if asset.state == "failed":
                 raise NotFound("This file could not be read; there is nothing to play.")

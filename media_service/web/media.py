@@ -22,7 +22,8 @@ from media_service.web.doors import both
 from media_service.web.guards import public
 from media_service.web.openapi import MediaOperation
 from media_service.web.send import DeliveryResponse, nothing, while_there
-from media_service.wire.delivery import plan
+from media_service.wire.delivery import Headers, plan
+from media_service.wire.disposition import content_disposition
 from media_service.wire.representation import Representation
 
 AnyRequest = Request[Any, Any, Any]
@@ -56,10 +57,16 @@ PATHS = (
 )
 
 
-def _send(request: AnyRequest, blobs: Blobs, access: Access, representation: Representation) -> ASGIApp:
+def _send(
+    request: AnyRequest,
+    blobs: Blobs,
+    access: Access,
+    representation: Representation,
+    headers: Headers = CORS,
+) -> ASGIApp:
     representation = replace(representation, headers=access.headers(representation.headers, time()))
     delivery = plan(request.method, request.scope["headers"], representation)
-    return DeliveryResponse(delivery, blobs, CORS)
+    return DeliveryResponse(delivery, blobs, headers)
 
 
 def _number(text: str) -> int | None:
@@ -77,8 +84,13 @@ async def film(
     asset_id: AssetId,
     name: str,
 ) -> ASGIApp:
-    """`original.{ext}`, `{rendition}.mp4`, `{sound}.m4a` or `poster.jpg`: whole files, any range of them."""
+    """`original.{ext}`, `{rendition}.mp4`, `{sound}.m4a` or `poster.jpg`: whole files, any range of them. `download`: the
+    original, to be kept under the name that it came with."""
     stem, _, extension = name.rpartition(".")
+    if name == "download":
+        kept_as, original = await library.download(asset_id, access)
+        disposition = (b"content-disposition", content_disposition("attachment", kept_as).encode("ascii"))
+        return _send(request, blobs, access, original, (*CORS, disposition))
     if stem == "original":
         return _send(request, blobs, access, await library.original(asset_id, access, extension))
     if name == "poster.jpg":

@@ -44,6 +44,19 @@ def content_disposition(kind: Literal["inline", "attachment"], filename: str) ->
     return value if plain == name else f"{value}; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
 
 
+def ending_in(filename: str, extension: str) -> str:
+    """The name with `extension` as its own: what is kept under it is opened as what it is, whatever it was called.
+
+    An ending of up to four letters and digits gives way (film.html), anything longer is a part of the name.
+    """
+    stem, dot, old = filename.rpartition(".")
+    if not (dot and stem and old.isascii() and old.isalnum() and len(old) <= 4):
+        stem = filename
+    elif old.lower() == extension:
+        return filename
+    return f"{stem}.{extension}"
+
+
 def _visible(char: str) -> str:
     """The character; "_" for path separators, nothing for control characters and halves of surrogate pairs."""
     return "_" if char in "/\\" else "" if unicodedata.category(char) in _INVISIBLE else char

@@ -12,6 +12,7 @@ from media_service.wire.disposition import (
     MAX_FILENAME_BYTES,
     clean_filename,
     content_disposition,
+    ending_in,
     parse_disposition,
     parse_parameters,
 )
@@ -44,6 +45,25 @@ def test_no_name_can_inject_a_header_or_a_parameter(
 
     grammar = rf"{kind}(; filename=\"[ !#$&-\[\]-~]+\"(; filename\*=UTF-8''[!#$&+\-.^_`|~0-9A-Za-z%]+)?)?"
     assert re.fullmatch(grammar, value)
+
+
+@pytest.mark.parametrize(
+    ("filename", "kept_as"),
+    [
+        ("film.mp4", "film.mp4"),
+        ("FILM.MP4", "FILM.MP4"),
+        ("film.html", "film.mp4"),
+        ("film.mp4.exe", "film.mp4.mp4"),
+        ("film", "film.mp4"),
+        (".htaccess", ".htaccess.mp4"),
+        (".exe", ".exe.mp4"),
+        ("At 12.30 with Mr. Smith", "At 12.30 with Mr. Smith.mp4"),
+        ("film.", "film..mp4"),
+        ("film.é", "film.é.mp4"),
+    ],
+)
+def test_what_is_kept_ends_as_what_it_is(filename: str, kept_as: str) -> None:
+    assert ending_in(filename, "mp4") == kept_as
 
 
 @given(st.text())
