@@ -22,6 +22,7 @@ export class Player {
     this.#video = video;
     this.#hooks = hooks;
     video.addEventListener("error", () => this.#broken());
+    video.addEventListener("seeking", () => this.#stayInside());
     if (video.requestVideoFrameCallback) this.#watchFrames();
   }
 
@@ -109,6 +110,12 @@ export class Player {
     if (!this.#video.getAttribute("src")) return;
     this.#video.removeAttribute("src");
     this.#video.load();
+  }
+
+  /** A link may open a part of the film: what lies before it cannot be had. */
+  #stayInside() {
+    const first = this.#asset?.playback.starts_at ?? 0;
+    if (this.#video.currentTime < first) this.#video.currentTime = first;
   }
 
   /** Go to `seconds`. */
