@@ -47,6 +47,7 @@ from media_service.web.crowding import Bodies
 from media_service.web.headers import completing
 from media_service.web.doors import access_of
 from media_service.web.keyring import Keyring
+from media_service.web.methods import methods_of
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
 from media_service.web.requests import OwnRequest
@@ -91,19 +92,20 @@ def create_app(settings: Settings, *, admin_token: str, signing_keys: Mapping[st
             app.state.gate = Gate(signing_keys, settings.playback)
             yield
 
+    handlers = [
+        *assets.HANDLERS,
+        *events.HANDLERS,
+        *keys.HANDLERS,
+        *media.HANDLERS,
+        *operations.HANDLERS,
+        *pages.HANDLERS,
+        *panel.HANDLERS,
+        *playback_tokens.HANDLERS,
+        *uploads.HANDLERS,
+        *webhooks.HANDLERS,
+    ]
     return Litestar(
-        route_handlers=[
-            *assets.HANDLERS,
-            *events.HANDLERS,
-            *keys.HANDLERS,
-            *media.HANDLERS,
-            *operations.HANDLERS,
-            *pages.HANDLERS,
-            *panel.HANDLERS,
-            *playback_tokens.HANDLERS,
-            *uploads.HANDLERS,
-            *webhooks.HANDLERS,
-        ],
+        route_handlers=[methods_of(handlers), *handlers],
         lifespan=[lifespan],
         dependencies={
             **{name: Provide(_from_state(name), sync_to_thread=False) for name in PROVIDED},

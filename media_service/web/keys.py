@@ -24,7 +24,7 @@ class KeyWish(msgspec.Struct, forbid_unknown_fields=True):
     """What POST takes."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
-    scopes: Annotated[set[Scope], msgspec.Meta(min_length=1)]
+    scopes: Annotated[list[Scope], msgspec.Meta(min_length=1)]
 
 
 class KeyJson(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ async def list_keys(catalog: Catalog) -> Response[KeyListJson]:
 @post(KEYS, guards=[needs("manage")], tags=["keys"], operation_class=ApiOperation, status_code=201)
 async def add_key(catalog: Catalog, data: KeyWish) -> Response[NewKeyJson]:
     """Make a key. The answer alone holds what opens; only its digest is kept."""
-    key, secret = new_key(data.name, data.scopes, now=int(time() * 1000))
+    key, secret = new_key(data.name, set(data.scopes), now=int(time() * 1000))
     await catalog.add_key(key, digest_of(secret))
     return Response(NewKeyJson(**_told(key), key=secret), headers=NO_STORE)
 

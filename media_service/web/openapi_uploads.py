@@ -25,6 +25,10 @@ from media_service.web.openapi import BINARY, TEXT, ApiOperation, PublicOperatio
 _KEY = {
     "Idempotency-Key": "Names this very upload, 1 to 255 visible ASCII characters: who repeats it gets the same asset",
 }
+# What one word may be; of the others docs/uploads.md tells more than a schema could.
+_FORMS = {
+    "Idempotency-Key": Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[!-~]+$"),
+}
 _DIGESTS = {
     "Content-Digest": "`sha-256` or `sha-512` of the body (RFC 9530); other bytes are not taken",
     "Repr-Digest": "`sha-256` or `sha-512` of the whole file (RFC 9530); another file is not kept",
@@ -171,7 +175,13 @@ def _take(operation: ApiOperation, headers: dict[str, str]) -> None:
     operation.parameters = [
         *(operation.parameters or []),
         *(
-            Parameter(name=name, param_in="header", schema=TEXT, required=False, description=words)
+            Parameter(
+                name=name,
+                param_in="header",
+                schema=_FORMS.get(name, TEXT),
+                required=False,
+                description=words,
+            )
             for name, words in sorted(headers.items())
         ),
     ]

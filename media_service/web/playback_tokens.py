@@ -30,7 +30,7 @@ class TokenWish(msgspec.Struct, forbid_unknown_fields=True):
 
     expires_in: Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
     not_before: Annotated[datetime, Meta(tz=True)] | None = None
-    window: tuple[Seconds, Seconds] | None = None
+    window: Annotated[list[Seconds], Meta(min_length=2, max_length=2)] | None = None
     max_height: Annotated[int, Meta(ge=1, le=MAX_HEIGHT)] | None = None
 
 
