@@ -35,7 +35,6 @@ from media_service.wire.webhook_targets import IPAddress, Target, why_private
 CALL_SECONDS = 10.0  # for all of it, the name server's answer too
 CONNECT_SECONDS = 4.0  # to each of the addresses: when the first is not to be reached, the next has time
 ADDRESSES = 3  # that are tried, of those that a name has
-MAX_CALLS = 16  # at the same time, to all webhooks together
 
 Resolve = Callable[[str, int], Awaitable[Sequence[IPAddress]]]
 
@@ -71,7 +70,6 @@ class Caller:
     ) -> None:
         self._dialler = _Dialler(network or AnyIOBackend(), resolve, private_targets=private_targets)
         self._call_seconds = call_seconds
-        self._calls = asyncio.Semaphore(MAX_CALLS)
         self._pool: AsyncConnectionPool | None = None
 
     async def __aenter__(self) -> Self:
@@ -79,7 +77,7 @@ class Caller:
         trust = await asyncio.to_thread(default_ssl_context)
         self._pool = AsyncConnectionPool(
             ssl_context=trust,
-            max_connections=MAX_CALLS,
+            max_connections=None,  # there is one for each webhook at most
             max_keepalive_connections=0,  # each call looks its name up, and is judged
             network_backend=self._dialler,
         )
@@ -105,18 +103,17 @@ class Caller:
 
     async def call(self, target: Target, headers: Mapping[str, str], body: bytes) -> Outcome:
         """POST `body`; never raises for what is the receiver's doing, or the network's."""
-        async with self._calls:
-            try:
-                async with asyncio.timeout(self._call_seconds):
-                    status = await self._post(target, headers, body)
-            except (TimeoutError, TimeoutException):
-                return Outcome(None, f"There was no answer within {self._call_seconds:g} s.")
-            except TargetRefused as error:
-                return Outcome(None, error.detail)
-            except (NetworkError, ProtocolError) as error:
-                return Outcome(None, _sentence(error))
-            except OSError as error:
-                return Outcome(None, f"The name {target.host} could not be looked up: {error.strerror}.")
+        try:
+            async with asyncio.timeout(self._call_seconds):
+                status = await self._post(target, headers, body)
+        except (TimeoutError, TimeoutException):
+            return Outcome(None, f"There was no answer within {self._call_seconds:g} s.")
+        except TargetRefused as error:
+            return Outcome(None, error.detail)
+        except (NetworkError, ProtocolError) as error:
+            return Outcome(None, _sentence(error))
+        except OSError as error:
+            return Outcome(None, f"The name {target.host} could not be looked up: {error.strerror}.")
         return Outcome(status, None if 200 <= status < 300 else f"The answer was {status}.")
 
     async def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> int:
