@@ -118,7 +118,7 @@ async def test_players_play_a_preview_to_its_end_and_ask_for_nothing_else(
     browser: Browser, site: Site, asset: str, kind: Kind, way: str
 ) -> None:
     token = made(site, asset, window=[BEGIN, END])
-    async with playing(browser, kind, site.url + token["playback"][way], at=BEGIN) as player:
+    async with playing(browser, kind, site.url + token["playback"][way], at=BEGIN, exact=True) as player:
         assert END <= player.opened.duration < FILM_SECONDS
         await player.seek(BEGIN + 0.1)
         await player.play(1.5)

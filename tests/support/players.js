@@ -66,7 +66,7 @@ async function openHls(video, url, { rendition, at }) {
   };
 }
 
-async function openShaka(video, url, { rendition, at }) {
+async function openShaka(video, url, { rendition, at, exact }) {
   shaka.polyfill.installAll();
   const player = new shaka.Player();
   const note = ({ code, category, severity, data }) => {
@@ -91,6 +91,8 @@ async function openShaka(video, url, { rendition, at }) {
     }
   }
   player.configure({ abrFactory: () => new OnlyOne(), abr: { defaultBandwidthEstimate: 1e9 } });
+  // By itself it looks for what is shown two seconds before, and takes a refusal of that for the end.
+  if (exact) player.configure("streaming.inaccurateManifestTolerance", 0);
   await player.load(url, at).catch((error) => {
     note(error);
     throw new Error(`Shaka: ${errors.at(-1).details} ${errors.at(-1).words}`);
@@ -107,13 +109,13 @@ let video;
 let playing;
 
 window.player = {
-  /** `kind`: "hls.js" | "shaka"; `rendition`: the one to play throughout, null: the player decides. */
-  async open(kind, url, { rendition = null, at = 0 } = {}) {
+  /** `kind`: "hls.js" | "shaka"; `rendition`: the one to play throughout, null: the player decides; `exact`: ask for nothing before. */
+  async open(kind, url, { rendition = null, at = 0, exact = false } = {}) {
     performance.setResourceTimingBufferSize(20_000);
     video = Object.assign(document.createElement("video"), { muted: true, width: 640, height: 360 });
     document.body.replaceChildren(video);
     watchFrames(video);
-    playing = await (kind === "hls.js" ? openHls : openShaka)(video, url, { rendition, at });
+    playing = await (kind === "hls.js" ? openHls : openShaka)(video, url, { rendition, at, exact });
     return { duration: video.duration, width: video.videoWidth, renditions: playing.renditions() };
   },
 

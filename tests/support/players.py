@@ -121,11 +121,18 @@ class Player:
 
 @asynccontextmanager
 async def playing(
-    browser: Browser, kind: Kind, url: str, *, rendition: str | None = None, at: float = 0.0
+    browser: Browser,
+    kind: Kind,
+    url: str,
+    *,
+    rendition: str | None = None,
+    at: float = 0.0,
+    exact: bool = False,
 ) -> AsyncIterator[Player]:
     """A player in a browser context of its own, with an empty cache, that has the film's metadata; it does not play yet.
 
-    `url` is of a master playlist or a manifest. `rendition`: stick to this one. Skips without Shaka.
+    `url` is of a master playlist or a manifest. `rendition`: stick to this one. `exact`: ask for nothing that is shown
+    before. Skips without Shaka.
     """
     origin = "/".join(url.split("/")[:3])
     # The page stands for anybody's: what ours may load is not what is tested with it.
@@ -142,7 +149,7 @@ async def playing(
         async with asyncio.timeout(SEEK_SECONDS):
             answer = await page.evaluate(
                 "([kind, url, options]) => player.open(kind, url, options)",
-                [kind, url, {"rendition": rendition, "at": at}],
+                [kind, url, {"rendition": rendition, "at": at, "exact": exact}],
             )
         yield Player(page, msgspec.convert(answer, Opened))
         await page.evaluate("player.close()")
