@@ -140,6 +140,16 @@ class AppendOperation(ApiOperation):
 
 
 @dataclass
+class OverriddenOperation(AppendOperation):
+    """Any of an upload's other operations, for those who can send nothing but POST."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.request_body = _bytes_of(_TUS_TYPE, _IETF_TYPE, required=False)
+        _take(self, {"X-HTTP-Method-Override": "tus: the method that is meant, `PATCH`, `HEAD` or `DELETE`"})
+
+
+@dataclass
 class StateOperation(ApiOperation):
     """Where a resumable upload is."""
 

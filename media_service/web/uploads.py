@@ -24,6 +24,7 @@ from media_service.web.openapi_uploads import (
     AppendOperation,
     CancelOperation,
     CreationOperation,
+    OverriddenOperation,
     StateOperation,
 )
 from media_service.wire import resumable
@@ -128,7 +129,8 @@ async def cancel_upload(request: AnyRequest, uploads: Uploads, upload_id: str) -
     ONE,
     guards=[needs("upload")],
     request_max_body_size=None,
-    include_in_schema=False,
+    tags=["uploads"],
+    operation_class=OverriddenOperation,
     status_code=204,
 )
 async def overridden(
