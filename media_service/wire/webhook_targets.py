@@ -63,11 +63,8 @@ class Target:
     @property
     def authority(self) -> str:
         """What the Host header says (RFC 9110 s7.2)."""
-        return _authority(self.scheme, self.host, self.port)
-
-    def at(self, address: IPAddress) -> str:
-        """The URL of the same target at this very address."""
-        return f"{self.scheme}://{_authority(self.scheme, str(address), self.port)}{self.path}"
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == _PORTS[self.scheme] else f"{name}:{self.port}"
 
 
 def read_target(url: str) -> Target:
@@ -106,8 +103,3 @@ def why_private(address: IPAddress) -> str | None:
         if address in network:
             return kind
     return None if address.is_global and address in _UNICAST[address.version] else "private or reserved"
-
-
-def _authority(scheme: str, host: str, port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return name if port == _PORTS[scheme] else f"{name}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from media_service.store.webhooks import EVENTS
 from media_service.wire.webhook_signatures import signed_headers
+from tests.support.api import listed
 from tests.support.assets import assert_problem, await_state, upload
 from tests.support.films import Film, Films
 from tests.support.processes import wait_until
@@ -70,11 +72,11 @@ def test_what_becomes_of_films_is_told_and_listed(tmp_path: Path, films: Films) 
             10,
             "all is delivered",
         )
-        listed = deliveries(client, webhook)["items"]
+        kept = deliveries(client, webhook)["items"]
         assert len(deliveries(client, ready_only)["items"]) == 1
         page = deliveries(client, webhook, limit="3")
         following = deliveries(client, webhook, limit="3", cursor=page["next_cursor"])
-        assert page["items"] + following["items"] == listed
+        assert page["items"] + following["items"] == kept
         assert following["next_cursor"] is None
     for got in told:
         assert_signed(got, webhook if got.path == "/told?key=1" else ready_only)
@@ -91,13 +93,9 @@ def test_what_becomes_of_films_is_told_and_listed(tmp_path: Path, films: Films) 
     [ready] = [body for body in bodies if body["type"] == "asset.ready"]
     assert ready["data"]["state"] == "ready"
     assert ready["data"]["duration"] > 0
-    assert {one["id"] for one in listed} == {
-        got.headers["webhook-id"] for got in told if got.path != "/ready"
-    }
-    assert {(one["attempts"], one["last_status"], one["next_at"]) for one in listed} == {(1, 204, None)}
-    assert [one["created_at"] for one in listed] == sorted(
-        (one["created_at"] for one in listed), reverse=True
-    )
+    assert {one["id"] for one in kept} == {got.headers["webhook-id"] for got in told if got.path != "/ready"}
+    assert {(one["attempts"], one["last_status"], one["next_at"]) for one in kept} == {(1, 204, None)}
+    assert [one["created_at"] for one in kept] == sorted((one["created_at"] for one in kept), reverse=True)
 
 
 def test_a_kill_between_state_and_delivery_loses_nothing(tmp_path: Path, films: Films) -> None:
@@ -130,6 +128,43 @@ def test_a_kill_between_state_and_delivery_loses_nothing(tmp_path: Path, films: 
         assert_signed(got, webhook)
 
 
+def test_through_kills_at_any_moment_each_film_is_told_and_no_other(tmp_path: Path, films: Films) -> None:
+    film = films.film(Film(seconds=1))
+    chance = random.Random(5)
+    acknowledged: set[str] = set()
+    with running_receiver() as receiver:
+        webhook: dict[str, Any] = {}
+        for _ in range(4):
+            with running_server(tmp_path, webhook_private_targets=True, transcode_workers=0) as server:
+                with server.client() as client:
+                    webhook = webhook or make(client, receiver.url())
+                    for _ in range(3):
+                        acknowledged.add(upload(client, film)["id"])
+                    time.sleep(chance.uniform(0, 0.4))  # the moment of the kill, not something awaited
+                server.kill()
+        with (
+            running_server(tmp_path, webhook_private_targets=True, transcode_workers=0) as server,
+            server.client() as client,
+        ):
+            known = {one["id"] for one in listed(client)}
+            assert acknowledged <= known
+            for asset_id in known:
+                await_state(client, asset_id, "playable")
+            wait_until(
+                lambda: all(
+                    one["state"] == "delivered" for one in deliveries(client, webhook, limit="200")["items"]
+                ),
+                40,
+                "all is delivered",
+            )
+    told = {(body["data"]["id"], body["type"]) for body in (json.loads(got.body) for got in receiver.got)}
+    assert told == {
+        (asset_id, event) for asset_id in known for event in ("upload.finished", "asset.playable")
+    }
+    for got in receiver.got:
+        assert_signed(got, webhook)
+
+
 def test_a_receiver_that_hangs_delays_no_film_and_no_end(tmp_path: Path, films: Films) -> None:
     with (
         running_receiver(lambda _: None) as receiver,
@@ -155,8 +190,8 @@ def test_a_webhook_is_listed_without_its_secret_until_it_is_deleted(admin: httpx
     answer = admin.get(WEBHOOKS)
     assert answer.headers["cache-control"] == "no-store"
     assert "whsec_" not in answer.text
-    listed = {one["id"]: one for one in answer.json()["items"]}
-    assert listed[made["id"]] == {name: made[name] for name in ("id", "url", "event_types", "created_at")}
+    there = {one["id"]: one for one in answer.json()["items"]}
+    assert there[made["id"]] == {name: made[name] for name in ("id", "url", "event_types", "created_at")}
     assert deliveries(admin, made) == {"items": [], "next_cursor": None}
     for one in (made, other):
         assert admin.delete(f"{WEBHOOKS}/{one['id']}").status_code == 204

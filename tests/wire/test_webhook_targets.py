@@ -91,12 +91,6 @@ def test_any_text_is_a_target_or_refused(url: str) -> None:
     assert read_target(f"{target.scheme}://{target.authority}{target.path}") == target
 
 
-def test_the_address_takes_the_names_place_and_nothing_else_changes() -> None:
-    target = read_target("https://example.com:8443/a?b")
-    assert target.at(ip_address("93.184.216.34")) == "https://93.184.216.34:8443/a?b"
-    assert target.at(ip_address("2606:4700::1")) == "https://[2606:4700::1]:8443/a?b"
-
-
 @pytest.mark.parametrize(
     "address",
     [
