@@ -44,8 +44,8 @@ from media_service.web import (
     webhooks,
 )
 from media_service.web.crowding import Bodies
-from media_service.web.headers import completing
 from media_service.web.doors import access_of
+from media_service.web.headers import completing
 from media_service.web.keyring import Keyring
 from media_service.web.methods import methods_of
 from media_service.web.openapi import openapi_config

@@ -6,6 +6,7 @@ The head is never cut off. With decode times in film time players disagree about
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from fractions import Fraction
 
 from msgspec.structs import replace
@@ -41,14 +42,19 @@ def ending(outline: Outline, stop: Fraction) -> Outline:
 
 def segments_before(outline: Outline, one: OutlineRendition, stop: Fraction) -> int:
     """How many segments of `one` begin before `stop` (s)."""
-    return sum(1 for number in range(one.count) if starts(outline, one, number) < stop)
+    clock = _clock(outline, one)
+    return min(one.count, bisect_left(clock.boundaries, stop * clock.timescale))
 
 
 def starts(outline: Outline, one: OutlineRendition, boundary: int) -> Fraction:
-    """When the boundary is (s). Of all pictures the same, as playlists have it: on their own clocks they differ by a tick,
-    and Shaka waits for ever for the end of one that ends a segment before the others."""
-    clock = outline.videos[0] if one.kind == "video" else one
-    return clock.seconds(boundary)
+    """When the boundary is (s)."""
+    return _clock(outline, one).seconds(boundary)
+
+
+def _clock(outline: Outline, one: OutlineRendition) -> OutlineRendition:
+    """Of all pictures the same, as playlists have it: on their own clocks they differ by a tick, and Shaka waits for ever for
+    the end of one that ends a segment before the others."""
+    return outline.videos[0] if one.kind == "video" else one
 
 
 def _cut(one: OutlineRendition, count: int) -> OutlineRendition:
