@@ -75,7 +75,10 @@ def test_films_pages_and_probes_know_no_rate(upstream: Upstream, tmp_path: Path)
             assert {client.get(path, headers={"Range": "bytes=0-1"}).status_code for _ in range(20)} == {200}
 
 
-def test_only_signing_in_is_counted_not_asking_who_one_is(upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/admin/session", "/admin/session/", "/admin//session", "/admin%2Fsession"])
+def test_only_signing_in_is_counted_not_asking_who_one_is(
+    upstream: Upstream, tmp_path: Path, path: str
+) -> None:
     def answer(handler: Handler) -> None:
         handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
         handler.reply(b"{}")
@@ -86,8 +89,8 @@ def test_only_signing_in_is_counted_not_asking_who_one_is(upstream: Upstream, tm
         running_nginx(tmp_path / "nginx", upstream.port, conf) as proxy,
         httpx.Client(base_url=proxy.url) as client,
     ):
-        assert {client.get("/admin/session").status_code for _ in range(10)} == {200}
-        answers = [client.post("/admin/session", json={"token": "guess"}) for _ in range(5)]
+        assert {client.get(path).status_code for _ in range(10)} == {200}
+        answers = [client.post(path, json={"token": "guess"}) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
         assert_told_to_wait(answers[-1])
 
