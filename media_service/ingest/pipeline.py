@@ -22,7 +22,7 @@ from media_service.ffmpeg.probe import probe
 from media_service.ingest.digests import check_digests
 from media_service.ingest.media_types import media_type
 from media_service.store.catalog import Catalog
-from media_service.store.records import Asset
+from media_service.store.records import Asset, Visibility
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 
     filename: str
     title: str | None = None
+    visibility: Visibility | None = None
     owner: str = ""
     idempotency_key: str | None = None
     digests: tuple[tuple[str, bytes], ...] = ()
@@ -112,6 +113,7 @@ class Admission:
             created_at=now,
             updated_at=now,
             facts=msgspec.json.encode(facts),
+            visibility=label.visibility,
         )
         try:
             known = await self._catalog.add_asset(

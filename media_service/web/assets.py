@@ -11,7 +11,7 @@ from litestar import HttpMethod, Request, Response, delete, patch, post, put, ro
 from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
-from media_service.errors import InvalidRequest, UnsupportedBody
+from media_service.errors import Forbidden, InvalidRequest, UnsupportedBody
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, Label, tidy_title
 from media_service.playback.seeking import SeekAnswer, Seeker
@@ -22,7 +22,7 @@ from media_service.web.crowding import Bodies
 from media_service.web.doors import prefix_for
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
-from media_service.web.guards import needs, owner_of
+from media_service.web.guards import caller, needs, owner_of
 from media_service.web.openapi import ApiOperation
 from media_service.web.openapi_uploads import FormOperation, RawOperation
 from media_service.web.refusal import Refusal, body_may_be_unread
@@ -41,6 +41,17 @@ class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
 
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)] | UnsetType = UNSET
     visibility: Visibility | UnsetType | None = UNSET
+
+
+def _visibility(request: AnyRequest, text: str | None) -> Visibility | None:
+    """Who may play what is uploaded. Raises InvalidRequest, and Forbidden for keys that may not open films to everybody."""
+    if text is None or text == "signed":
+        return text
+    if text != "public":
+        raise InvalidRequest("visibility: public or signed is wanted.")
+    if "manage" not in caller(request).scopes:
+        raise Forbidden("A key with the scope 'manage' is needed to make a film public.")
+    return "public"
 
 
 async def _known(catalog: Catalog, owner: str, key: str | None) -> Asset | None:
@@ -80,7 +91,7 @@ async def upload_form(
     bodies: Bodies,
     idle_seconds: float,
 ) -> Response[AssetJson]:
-    """Upload a film as multipart/form-data: the file in the field `file`, optionally a `title`.
+    """Upload a film as multipart/form-data: the file in the field `file`, optionally a `title` and a `visibility`.
 
     Answers 201 only after the file is durable. Without a usable file it answers 4xx and keeps nothing.
     """
@@ -98,7 +109,11 @@ async def upload_form(
     ):
         await form.read(content_type, body_chunks(request, idle_seconds=idle_seconds), incoming)
         label = Label(
-            filename=form.filename, title=form.fields.get("title"), owner=owner, idempotency_key=key
+            filename=form.filename,
+            title=form.fields.get("title"),
+            visibility=_visibility(request, form.fields.get("visibility")),
+            owner=owner,
+            idempotency_key=key,
         )
         asset = await admission.admit(incoming, label)
     return await _created(request, catalog, asset)
@@ -121,6 +136,7 @@ async def upload_raw(
     idle_seconds: float,
     filename: Annotated[str, Parameter(max_length=1024)] = "",
     title: Annotated[str, Parameter(max_length=1024)] = "",
+    visibility: Annotated[Visibility | None, Parameter(description="Who may play it.")] = None,
 ) -> Response[AssetJson]:
     """Upload a film as the bare body of the request; same answer as the form's."""
     fields = fields_of(request)
@@ -132,6 +148,7 @@ async def upload_raw(
     label = Label(
         filename=clean_filename(filename),
         title=title,
+        visibility=_visibility(request, visibility),
         owner=owner_of(request),
         idempotency_key=read_idempotency_key(fields),
         digests=read_file_digests(fields),

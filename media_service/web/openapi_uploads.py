@@ -86,7 +86,11 @@ class FormOperation(ApiOperation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        form = Schema(type=OpenAPIType.OBJECT, required=["file"], properties={"file": BINARY, "title": TEXT})
+        form = Schema(
+            type=OpenAPIType.OBJECT,
+            required=["file"],
+            properties={"file": BINARY, "title": TEXT, "visibility": TEXT},
+        )
         self.request_body = RequestBody(
             content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True
         )

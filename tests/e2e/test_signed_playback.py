@@ -15,6 +15,7 @@ import pytest
 from media_service.wire.signatures import PlaybackToken, sign
 from tests.support.assets import assert_problem, await_state, upload
 from tests.support.films import Film, Films
+from tests.support.processes import wait_until
 from tests.support.raw_http import RawConnection
 from tests.support.server import Server, running_server
 
@@ -66,8 +67,14 @@ def theatre(films: Films, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             asset = upload(client, films.film(FILM), name)
             ids.append(await_state(client, asset["id"], "playable", "ready")["id"])
         film, other = ids
+        wait_until(lambda: all(_has_still(client, each) for each in ids), 60, "both films have a still")
         client.patch(f"/api/v1/assets/{other}", json={"visibility": "public"}).raise_for_status()
         yield Theatre(server, client, viewer, film, other)
+
+
+def _has_still(client: httpx.Client, asset: str) -> bool:
+    playback = client.get(f"/api/v1/assets/{asset}").raise_for_status().json()["playback"]
+    return playback["poster"] is not None
 
 
 def token(asset: str, *, key: bytes = KEYS["new"], **said: Any) -> str:
@@ -466,3 +473,33 @@ def test_visibility_is_changed_and_taken_back(theatre: Theatre) -> None:
             assert theatre.viewer.get(f"/media/{theatre.film}/{path}").status_code == status
     for refused in ({"visibility": "secret"}, {}, {"visibility": 1}):
         assert_problem(theatre.client.patch(address, json=refused), 400, "invalid_request")
+
+
+def test_an_upload_says_who_may_play_it(theatre: Theatre, films: Films) -> None:
+    content = films.film(Film(seconds=1, size=(160, 90))).read_bytes()
+    manage = {"Authorization": f"Bearer {theatre.server.token}"}
+    key = theatre.client.post("/api/v1/keys", json={"name": "intake", "scopes": ["upload"]}).json()["key"]
+    intake = {"Authorization": f"Bearer {key}"}
+    for headers, visibility, status, seen in (
+        (manage, "public", 201, 200),
+        (manage, "signed", 201, 403),
+        (intake, "signed", 201, 403),
+        (intake, "public", 403, 0),
+        (manage, "secret", 400, 0),
+    ):
+        raw = theatre.viewer.put(
+            "/api/v1/assets", params={"visibility": visibility}, content=content, headers=headers
+        )
+        form = theatre.viewer.post(
+            "/api/v1/assets",
+            data={"visibility": visibility},
+            files={"file": ("a.mp4", content)},
+            headers=headers,
+        )
+        for answer in (raw, form):
+            assert answer.status_code == status, answer.text
+            if status == 201:
+                asset = answer.json()
+                assert asset["visibility"] == visibility
+                assert theatre.viewer.get(f"/watch/{asset['id']}/asset.json").status_code == seen
+                theatre.client.delete(f"/api/v1/assets/{asset['id']}")

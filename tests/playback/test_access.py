@@ -91,8 +91,18 @@ def test_what_may_be_kept_is_kept_until_the_token_expires(left: int, seconds: in
 
 @pytest.fixture
 def asset() -> Asset:
-    names = {"title": "", "filename": "", "extension": "mp4", "media_type": "video/mp4", "sha256": ""}
-    return Asset(id=ASSET, size=1, state="ready", created_at=0, updated_at=0, **names)
+    return Asset(
+        id=ASSET,
+        title="",
+        filename="film.mp4",
+        extension="mp4",
+        media_type="video/mp4",
+        size=1,
+        sha256="",
+        state="ready",
+        created_at=0,
+        updated_at=0,
+    )
 
 
 def test_the_first_key_signs_and_all_verify(monkeypatch: pytest.MonkeyPatch) -> None:
