@@ -81,4 +81,5 @@ def test_answers_to_many_requests_are_as_the_schema_says(asked: Server, films: F
     phases = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "50", "--max-time", "300"]
     printed = ask(asked, tmp_path, *phases, "--exclude-path-regex", ENDLESS)
     assert cases(printed) > 2000
+    print(printed)
     assert is_well(asked, films)
