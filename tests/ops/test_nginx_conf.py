@@ -362,6 +362,10 @@ def test_a_service_that_is_down_is_said_in_its_own_form(tmp_path: Path) -> None:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.headers["retry-after"] == "5"
             assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            is_film = path.startswith("/media/")
+            assert answer.headers.get("access-control-allow-origin") == ("*" if is_film else None)
+            assert answer.headers.get("access-control-expose-headers") == ("Retry-After" if is_film else None)
             problem = answer.json()
             assert (problem["status"], problem["code"]) == (503, "unavailable")
 

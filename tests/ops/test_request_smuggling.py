@@ -140,6 +140,7 @@ def test_what_is_only_odd_is_read_by_both_alike(
 def test_a_refusal_of_nginx_is_a_problem_like_ours(proxy: Nginx) -> None:
     answered = exchanged(proxy.port, post(b"/api/v1/assets", *AMBIGUOUS["CL.TE"]))
     assert b"Content-Type: application/problem+json" in answered
+    assert b"X-Content-Type-Options: nosniff" in answered
     assert b'"code":"malformed_request"' in answered
 
 
