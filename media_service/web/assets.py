@@ -45,8 +45,10 @@ class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
 
 def _visibility(request: AnyRequest, text: str | None) -> Visibility | None:
     """Who may play what is uploaded. Raises InvalidRequest, and Forbidden for keys that may not open films to everybody."""
-    if text is None or text == "signed":
-        return text
+    if text is None:
+        return None
+    if text == "signed":
+        return "signed"
     if text != "public":
         raise InvalidRequest("visibility: public or signed is wanted.")
     if "manage" not in caller(request).scopes:
