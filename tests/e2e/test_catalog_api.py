@@ -427,6 +427,8 @@ def test_every_route_of_the_api_wants_a_key_and_no_other_does(stranger: httpx.Cl
                 assert answer.headers["www-authenticate"].startswith("Bearer")
                 if method != "head":  # which has no body
                     assert_problem(answer, 401, "unauthorized")
+            elif path.startswith("/t/"):
+                assert answer.status_code == 403, (method, path)  # for want of a token
             else:
                 assert answer.status_code in {200, 404}, (method, path)
             asked += 1
