@@ -151,7 +151,7 @@ NO_OBJECTS = [
     "[" * 5000,
     "{'a': 1}",
 ]
-WRONG = [None, True, 0, -1, 1e400, 2**70, 1.5, "", "\0", "x" * 5000, [], [[]], [None], {}, {"a": {}}]  # fmt: skip
+WRONG: list[object] = [None, True, 0, -1, 1e400, 2**70, 1.5, "", "\0", "x" * 5000, [], [[]], [None], {}, {"a": {}}]  # fmt: skip
 
 
 def json_operations(schema: Schema) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -53,12 +53,12 @@ _MASTER_LIMIT = 20_000  # elements of a seed
 def mp4_seed(path: Path) -> Seed:
     """A film in MP4: all of it tells but what is in `mdat`."""
     data = path.read_bytes()
-    boxes = list(_boxes(data))
+    boxes = list(boxes_of(data))
     telling = [(box.start, box.payload_start if box.type == "mdat" else box.stop) for box in walk(data)]
     return Seed(path.name, data, telling, [(box.start, box.stop) for box in boxes], BOXES)
 
 
-def _boxes(data: bytes) -> Iterator[Box]:
+def boxes_of(data: bytes) -> Iterator[Box]:
     """All boxes, at all depths that readers go to."""
     waiting = list(walk(data))
     while waiting:
