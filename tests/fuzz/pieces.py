@@ -6,7 +6,7 @@ from pathlib import Path
 
 from media_service.errors import MediaRejected
 from media_service.matroska import ebml
-from media_service.mp4.boxes import BoxCutter, walk
+from media_service.mp4.boxes import BoxCutter, build_header, walk
 from media_service.mp4.fragments import (
     Defaults,
     build_fragment,
@@ -42,6 +42,7 @@ def targets(fragmented: Path) -> list[Target]:
     found = read_track(fragment.data, 1, Defaults(512, 1, 0))
     assert found is not None
     alone = build_fragment(sequence=1, track_id=1, base_time=found[0], samples=found[1])
+    alone = alone[: -len(build_header("mdat", 0))]
     single = Seed(
         "moof of one", alone, [(0, len(alone))], [(box.start, box.stop) for box in boxes_of(alone)], BOXES
     )
