@@ -20,7 +20,7 @@ RESOURCE_POLICY = "cross-origin-resource-policy"
 
 # No page of ours needs any of these; a script that slips in shall not have them either.
 _UNUSED = (
-    "accelerometer", "bluetooth", "browsing-topics", "camera", "display-capture", "geolocation", "gyroscope", "hid",
+    "accelerometer", "browsing-topics", "camera", "display-capture", "geolocation", "gyroscope", "hid",
     "magnetometer", "microphone", "midi", "payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 

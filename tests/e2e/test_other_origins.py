@@ -113,11 +113,20 @@ async def test_scripts_of_others_read_nothing_else(
         assert await page.evaluate(READ, [site.url + path.format(id=asset["id"]), init]) == "TypeError"
 
 
+@pytest.mark.parametrize("signed", [False, True])
 async def test_the_player_alone_plays_in_frames_of_others(
-    page: Page, site: Site, asset: dict[str, Any], elsewhere: str
+    page: Page, site: Site, asset: dict[str, Any], elsewhere: str, signed: bool
 ) -> None:
+    prefix = ""
+    if signed:
+        headers = {"Authorization": f"Bearer {site.token}"}
+        async with httpx.AsyncClient(base_url=site.url, headers=headers) as client:
+            answer = await client.post(
+                f"/api/v1/assets/{asset['id']}/playback-tokens", json={"expires_in": 600}
+            )
+        prefix = f"/t/{answer.json()['token']}"
     await page.goto(elsewhere)
-    await page.evaluate(FRAME, f"{site.url}/embed/{asset['id']}?t=3")
+    await page.evaluate(FRAME, f"{site.url}{prefix}/embed/{asset['id']}?t=3")
     frame = page.frame_locator("iframe")
     await expect(frame.locator("video")).to_be_visible(timeout=30_000)
     await expect(frame.locator("h1")).to_be_hidden()
