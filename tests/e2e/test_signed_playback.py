@@ -22,7 +22,7 @@ from tests.support.server import Server, running_server
 KEYS = {"new": bytes(range(32)), "old": bytes(range(32, 64))}
 STRANGE_KEY = bytes(32)
 FILM = Film(seconds=13, size=(640, 480))
-FILES = ("original.mp4", "source.mp4", "audio.m4a")
+FILES = ("original.mp4", "download", "source.mp4", "audio.m4a")
 POSTER = "poster.jpg"
 LISTS = ("hls/master.m3u8", "dash/manifest.mpd", "hls/source/index.m3u8", "hls/audio/index.m3u8")
 SEGMENTS = (
@@ -336,6 +336,7 @@ def test_max_height_leaves_out_and_refuses_larger_pictures(theatre: Theatre) -> 
         assert "source/" not in answer.text
     for path in (
         "original.mp4",
+        "download",
         "source.mp4",
         "hls/source/index.m3u8",
         "hls/source/init.mp4",
