@@ -23,7 +23,7 @@ format: install-dev ## let ruff format the code and sort the imports
 	$(VENV)ruff format .
 	$(VENV)ruff check --fix .
 
-torture: install-dev ## the long kill and load runs
+torture: install-dev ## the long kill, load and fuzz runs
 	$(VENV)python -m pytest -m torture
 
 bench: install-dev ## speed, as ratios to nginx and to ffmpeg alone, in the same run (some minutes)

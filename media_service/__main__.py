@@ -40,6 +40,8 @@ def serve() -> None:
     )
     # Alembic tells at each start what it is made of.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # A form that does not parse is answered; as lines of a log anybody could write as many as he likes.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     raise_descriptor_limit()
     for name in unknown(os.environ):
         logging.warning("%s is not a setting of this version and does nothing", name)

@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from tests.fuzz.lines import FORM_SEEDS
 from tests.fuzz.mutations import mutants
 from tests.fuzz.seeds import matroska_seed, mp4_seed
 from tests.support.api import settled
@@ -97,6 +98,21 @@ def test_damaged_films_do_no_harm(tried: Server, films: Films, tiny: list[Path])
     found = attack(tried, films, tiny, 18, 1)
     assert found.total() == 18
     assert len(found) > 2
+
+
+def test_damaged_forms_are_refused_and_fill_no_log(tried: Server, films: Films) -> None:
+    before = tried.log.stat().st_size
+    found = Counter[int]()
+    with tried.client() as client:
+        for data in itertools.chain.from_iterable(mutants(seed, 100, 1) for seed in FORM_SEEDS):
+            body = data.partition(b"\n")[2]
+            headers = {"Content-Type": "multipart/form-data; boundary=XyZ"}
+            found[client.post("/api/v1/assets", content=body, headers=headers).status_code] += 1
+        # 422: a form like any other, with a file that is no film.
+        assert found.keys() <= {400, 422}
+        film = films.film(Film(seconds=1, audio=False)).read_bytes()
+        assert client.post("/api/v1/assets", files={"file": ("film.mp4", film)}).status_code == 201
+    assert "WARNING" not in tried.log.read_text()[before:]
 
 
 @pytest.mark.torture
