@@ -65,6 +65,9 @@ class Appender:
         length = _checked_length(holding.upload, wish, bound)
         if length is not None:
             bound = _stated(length)
+        if length != holding.upload.length:
+            # Before the body: whoever loses the line has said it, and may not say it again (tus-js-client).
+            await holding.commit({"length": length})
         size = await self._receive(holding, wish, bound, chunks)
         complete = size == length if wish.complete is None else wish.complete
         if complete and length is not None and size != length:
