@@ -145,11 +145,12 @@ async def test_a_length_that_comes_later_is_kept_whatever_becomes_of_the_body(
 
 async def test_no_upload_has_more_bytes_than_are_allowed(server: UploadServer) -> None:
     upload = await server.begin()
-    for wish, body in (
+    tried: list[tuple[dict[str, Any], Body]] = [
         ({"content_length": 1001}, Body()),
         ({"length": 1001}, Body()),
         ({}, whole(b"a" * 600, b"b" * 401)),
-    ):
+    ]
+    for wish, body in tried:
         with pytest.raises(UploadTooLarge):
             await server.append(upload, 0, body, **wish)
     await stands(server, upload, b"a" * 600)
