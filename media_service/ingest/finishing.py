@@ -40,8 +40,8 @@ class Digests:
     def of(self, upload: Upload) -> FileDigest:
         """The digest of what the upload has, or a new one."""
         running = self._running.pop(upload.id, None)
-        # One that has seen bytes that were not committed is of no use.
-        return running if running is not None and running.position <= upload.offset else FileDigest()
+        # One that has seen bytes that were not committed is of no use, nor one that another server has left behind.
+        return running if running is not None and running.position == upload.offset else FileDigest()
 
     def keep(self, upload_id: str, digest: FileDigest) -> None:
         """Until the next request."""

@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 
-from media_service.errors import MediaServiceError, MethodNotAllowed, OffsetMismatch, remembered
+from media_service.errors import (
+    MediaServiceError,
+    MethodNotAllowed,
+    OffsetMismatch,
+    UploadPaused,
+    UploadStalled,
+    remembered,
+)
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
@@ -70,12 +77,15 @@ class Exchange:
         self.owner = owner_of(request)
         self._uploads = uploads
         self._idle_seconds = idle_seconds
-        self._unread = body_may_be_unread(request, 200)
+        self._unread = body_may_be_unread(request)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The request's body."""
-        async for chunk in body_chunks(self.request, idle_seconds=self._idle_seconds):
-            yield chunk
+        """The request's body. Raises UploadCut, UploadPaused."""
+        try:
+            async for chunk in body_chunks(self.request, idle_seconds=self._idle_seconds):
+                yield chunk
+        except UploadStalled as error:
+            raise UploadPaused(f"{error.detail} What came before is kept.") from None
         self._unread = False
 
     async def meet(self, upload_id: str) -> Upload:
