@@ -103,7 +103,8 @@ class Uploads:
         """
         final = wish.concat == "final"
         length = await self._length_of_parts(owner, wish.parts) if final else wish.length
-        self._check_room(length)
+        if length is not None and length > self.max_bytes:
+            raise too_large(self.max_bytes)
         if final and idempotency_key is None:
             # Who lost the answer asks again for the same parts, whose bytes have moved on by then. No client can send a key
             # that begins with a space.
@@ -115,6 +116,7 @@ class Uploads:
             )
             if known.id != upload.id or known.state == "finished":
                 return known
+            await self._check_room(upload)
             if final:
                 return await self.outcome(upload)
             if not wish.has_content and not wish.complete and length != 0:
@@ -200,10 +202,10 @@ class Uploads:
             raise UploadEnded("All of the upload has arrived; nothing can be appended to it.")
         return await self.outcome(upload)
 
-    def _check_room(self, length: int | None) -> None:
-        if length is not None and length > self.max_bytes:
-            raise too_large(self.max_bytes)
-        if self._blobs.free_bytes() < (length or 0) + DISK_MARGIN_BYTES:
+    async def _check_room(self, upload: Upload) -> None:
+        """Of a new one: who asks again for one that has come needs no room. Raises StorageFull, and forgets it."""
+        if self._blobs.free_bytes() < (upload.length or 0) + DISK_MARGIN_BYTES:
+            await self.cancel(upload.id, upload.owner)
             raise StorageFull("There is not enough room left to keep this file.")
 
     async def _length_of_parts(self, owner: str, parts: Sequence[str]) -> int:

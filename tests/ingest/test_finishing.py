@@ -19,6 +19,7 @@ from media_service.errors import (
     StorageFull,
 )
 from media_service.ingest import finishing, holds
+from media_service.ingest.digests import FileDigest
 from media_service.ingest.finishing import Digests, digest_record, read_digest_record
 from media_service.store.keys import original_key
 from media_service.store.local_growing import LocalGrowingBlob
@@ -192,7 +193,7 @@ async def test_a_finishing_that_ends_before_it_began_gives_back_its_hold(server:
         ends.append(asyncio.ensure_future(server.finisher.end()))
         return task
 
-    server.finisher.start = starting  # type: ignore[method-assign] # to be there at once
+    server.finisher.start = starting  # type: ignore[method-assign,assignment] # to be there at once
     request = server.request(server.append(upload, 0, DATA))
     await asyncio.gather(request, return_exceptions=True)
     await ends[0]
@@ -359,7 +360,7 @@ def test_the_record_of_digests_says_what_was_put_in() -> None:
 
 def test_a_digest_that_has_seen_too_much_is_not_gone_on_with(server: UploadServer) -> None:
     digests = Digests()
-    digest = finishing.FileDigest()
+    digest = FileDigest()
     digest.update(b"12345")
     upload = Upload(
         id="a", owner=OWNER, dialect="tus", filename="", offset=4, created_at=0, updated_at=0, expires_at=0
