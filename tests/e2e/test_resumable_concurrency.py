@@ -202,6 +202,27 @@ def test_an_offset_that_was_told_while_bytes_come_in_is_good_to_go_on_from(
     assert finished(client, path)["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+def test_a_tus_client_that_lost_the_last_answer_hears_of_the_asset_at_once(
+    service: Server, client: httpx.Client, film: bytes
+) -> None:
+    """tus has no word for "all is there, wait": whoever hears that offset takes the upload for finished."""
+    whole = 0
+    for number in range(8):
+        content = vary(film, 300_000, 50 + number)
+        path = begin_tus(client, len(content))
+        with RawConnection(service.port) as connection:
+            length = {"Upload-Offset": "0", "Content-Length": str(len(content))}
+            connection.request("PATCH", path, {**key(service), **TUS, **TUS_BODY, **length})
+            connection.send(content)
+            time.sleep(number / 100)  # before, at, and behind its end
+            answer = client.head(path, headers=TUS)
+        if answer.headers["upload-offset"] == str(len(content)):
+            whole += 1
+            asset = client.get(answer.headers["upload-asset"]).raise_for_status().json()
+            assert asset["sha256"] == hashlib.sha256(content).hexdigest()
+    assert whole
+
+
 def has_more_than(service: Server, size: int) -> bool:
     return held_bytes(service, set()) > size
 
