@@ -18,7 +18,8 @@ from media_service.errors import (
 )
 from media_service.ingest.digests import BodyDigests
 from media_service.ingest.finishing import Digests, digest_record
-from media_service.ingest.holds import Holding, Holds, mismatch
+from media_service.ingest.holding import Holding
+from media_service.ingest.holds import Holds, mismatch
 from media_service.ingest.receiving import Receiving
 from media_service.store.blobs import BlobCut, BlobStore
 from media_service.store.catalog import Catalog

@@ -16,7 +16,8 @@ import msgspec
 
 from media_service.errors import DigestMismatch, EmptyUpload, MediaRejected, NotFound
 from media_service.ingest.digests import FileDigest
-from media_service.ingest.holds import Holding, Holds
+from media_service.ingest.holding import Holding
+from media_service.ingest.holds import Holds
 from media_service.ingest.pipeline import Admission, Label
 from media_service.store.blobs import BlobCut, BlobStore, GrowingBlob
 from media_service.store.catalog import Catalog

@@ -14,7 +14,7 @@ from typing import Any
 
 from media_service.errors import MediaServiceError
 from media_service.ingest.digests import BodyDigests, FileDigest
-from media_service.ingest.holds import TAKEN_OVER, Holding
+from media_service.ingest.holding import TAKEN_OVER, Holding
 from media_service.store.blobs import BlobTaken, GrowingBlob
 from media_service.store.disk import to_its_end
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
-
-import msgspec
 
 from media_service.errors import (
     BeyondLength,
@@ -27,19 +24,17 @@ from media_service.errors import (
     UploadEnded,
 )
 from media_service.ingest.appending import Appender, discard, too_large
-from media_service.ingest.finishing import Digests, Finisher, digest_record
-from media_service.ingest.holds import Holding, Holds, mismatch, now_ms
-from media_service.ingest.intake import new_asset_id
+from media_service.ingest.beginning import new_upload, unless_made
+from media_service.ingest.finishing import Digests, Finisher
+from media_service.ingest.holding import Holding, now_ms
+from media_service.ingest.holds import Holds, mismatch
 from media_service.ingest.pipeline import Admission
+from media_service.ingest.sweeping import Sweeper
 from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Append, Creation
-
-SWEEP_SECONDS = 5.0  # two questions to an index; after a crash, clients wait for the lease and this
-
-log = logging.getLogger(__name__)
 
 
 class Uploads:
@@ -75,18 +70,16 @@ class Uploads:
             max_bytes=max_bytes,
             max_reserved_bytes=max_reserved_bytes,
         )
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(catalog, blobs, self._holds, self._digests, finish=self.outcome)
 
     async def __aenter__(self) -> Self:
-        self._sweeping = asyncio.create_task(self._sweep_on(), name="sweeping uploads")
+        self._sweeper.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._sweeping is not None
-        self._sweeping.cancel()
-        await asyncio.gather(self._sweeping, return_exceptions=True)
+        await self._sweeper.end()
         await self._finisher.end()
 
     def stop(self) -> None:
@@ -109,7 +102,10 @@ class Uploads:
             # Who lost the answer asks again for the same parts, whose bytes have moved on by then. No client can send a key
             # that begins with a space.
             idempotency_key = f" {hashlib.sha256(wish.concat_header.encode()).hexdigest()}"
-        upload = await self._unless_made(self._new(owner, wish, length, idempotency_key))
+        upload = new_upload(
+            owner, wish, length=length, idempotency_key=idempotency_key, expires_at=self._holds.expiry()
+        )
+        upload = await unless_made(self._catalog, upload)
         try:
             known = await self._catalog.add_upload(
                 upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
@@ -220,73 +216,6 @@ class Uploads:
                 raise InvalidRequest(f"The upload {part} is not a partial one that has all its bytes.")
             length += upload.length
         return length
-
-    def _new(self, owner: str, wish: Creation, length: int | None, idempotency_key: str | None) -> Upload:
-        moment = now_ms()
-        return Upload(
-            id=new_asset_id(),
-            owner=owner,
-            dialect=wish.dialect,
-            filename=wish.filename,
-            title=wish.title,
-            metadata=wish.metadata,
-            concat=wish.concat,
-            concat_header=wish.concat_header,
-            length=length,
-            complete=wish.concat == "final",
-            repr_digests=digest_record(wish.repr_digests),
-            idempotency_key=idempotency_key,
-            created_at=moment,
-            updated_at=moment,
-            expires_at=self._holds.expiry(),
-        )
-
-    async def _unless_made(self, upload: Upload) -> Upload:
-        """The upload, finished already if its owner has made an asset with its key before, in whichever way."""
-        if upload.idempotency_key is None:
-            return upload
-        asset = await self._catalog.asset_of_key(upload.owner, upload.idempotency_key)
-        if asset is None:
-            return upload
-        return msgspec.structs.replace(
-            upload,
-            state="finished",
-            length=asset.size,
-            offset=asset.size,
-            complete=True,
-            asset_id=asset.id,
-            sha256=asset.sha256,
-        )
-
-    async def _sweep_on(self) -> None:
-        while True:
-            try:
-                await self._sweep()
-            except (MediaServiceError, OSError):
-                log.exception("sweeping uploads broke off; it goes on later")
-            await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _sweep(self) -> None:
-        """Finish what is complete and was not finished, and remove what has expired."""
-        for upload_id in await self._catalog.complete_uploads(now_ms()):
-            # Whatever goes wrong with one (the finisher logs it) is tried again, and does not keep the others waiting.
-            await asyncio.gather(self._take_up(upload_id), return_exceptions=True)
-        for upload_id in await self._catalog.expired_uploads(now_ms()):
-            try:
-                await self._expire(upload_id)
-            except NotFound:
-                continue  # somebody removed it
-            except (MediaServiceError, OSError):
-                log.exception("the upload %s has expired, and could not be removed", upload_id)
-
-    async def _take_up(self, upload_id: str) -> None:
-        await self.outcome(await self._catalog.upload(upload_id, None))
-
-    async def _expire(self, upload_id: str) -> None:
-        async with await self._holds.take(upload_id, None) as holding:
-            if holding.upload.expires_at <= now_ms():  # nobody went on with it meanwhile
-                log.info("the upload %s has expired", upload_id)
-                await discard(holding, self._blobs, self._digests)
 
 
 def _is_over(upload: Upload) -> bool:

@@ -25,11 +25,18 @@ from media_service.errors import (
     UploadTakenOver,
     UploadTooLarge,
 )
-from media_service.ingest import holds
 from media_service.store.keys import original_key
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Checks
-from tests.support.upload_servers import Body, Clock, UploadServer, be_quick, gated, opened_server, whole
+from tests.support.upload_servers import (
+    Body,
+    UploadServer,
+    be_quick,
+    gated,
+    opened_server,
+    stopped_clock,
+    whole,
+)
 
 CUT = UploadCut("The line broke.")
 
@@ -225,8 +232,7 @@ async def test_an_upload_does_not_expire_while_bytes_come(
     server: UploadServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     be_quick(monkeypatch)
-    clock = Clock()
-    monkeypatch.setattr(holds, "time", clock)
+    clock = stopped_clock(monkeypatch)
     upload = await server.begin(10)
     body = Body()
     clock.now += 3599
@@ -238,46 +244,6 @@ async def test_an_upload_does_not_expire_while_bytes_come(
     body.end()
     assert (await writing).offset == 6
     assert (await server.row(upload)).expires_at == int((clock.now + 3600) * 1000)
-
-
-async def test_of_an_expired_upload_nothing_is_left(
-    server: UploadServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(holds, "time", clock)
-    upload = await server.begin(10)
-    await server.append(upload, 0, b"abc")
-    clock.now += 3600
-    for work in (
-        server.append(upload, 3, b"def"),
-        server.uploads.look(upload.id, upload.owner),
-        server.uploads.retrieve(upload.id, upload.owner),
-    ):
-        with pytest.raises(NotFound):
-            await work
-    await server.sweep()
-    with pytest.raises(NotFound):
-        await server.row(upload)
-    assert await server.blobs.trees() == []
-
-
-async def test_who_goes_on_just_before_the_sweep_comes_keeps_the_upload(
-    server: UploadServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The sweep has seen it expired and free; by the time it holds it, it is neither."""
-    clock = Clock()
-    monkeypatch.setattr(holds, "time", clock)
-    upload = await server.begin(10)
-    await server.append(upload, 0, b"abc")
-    clock.now += 3600
-    gate = gated(monkeypatch, server.uploads, "_expire")
-    sweeping = server.request(server.sweep())
-    await gate.reached.wait()
-    async with await server.holds.take(upload.id, upload.owner) as holding:
-        await holding.commit({"expires_at": server.holds.expiry()})
-    gate.open()
-    await sweeping
-    await stands(server, upload, b"abc")
 
 
 async def test_other_owners_can_do_nothing(server: UploadServer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from media_service.errors import (
     NotMedia,
     StorageFull,
 )
-from media_service.ingest import finishing, holds
+from media_service.ingest import finishing
 from media_service.ingest.digests import FileDigest
 from media_service.ingest.finishing import Digests, digest_record, read_digest_record
+from media_service.ingest.holding import LEASE_SECONDS
 from media_service.store.keys import original_key
 from media_service.store.local_growing import LocalGrowingBlob
 from media_service.store.records import Upload
@@ -39,19 +39,6 @@ from tests.support.upload_servers import (
 from tests.support.workshop import Workshop
 
 DATA = b"0123456789"
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[UploadServer]:
-    async with opened_server(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(holds, "time", clock)
-    return clock
 
 
 async def final_of(server: UploadServer, *parts: Upload) -> Upload:
@@ -218,33 +205,6 @@ async def test_what_could_not_be_finished_is_tried_again(server: UploadServer, e
     assert server.taker.admitted == {upload.id: DATA}
 
 
-@pytest.mark.parametrize("error", [OSError("input/output"), RuntimeError("a mistake"), StorageFull("full")])
-async def test_one_that_cannot_be_finished_keeps_no_others_waiting(
-    server: UploadServer, clock: Clock, error: Exception
-) -> None:
-    expired = await server.begin(1)
-    clock.now += 3000
-    bad = await server.begin(10)
-    server.taker.error = error
-    for data in (DATA, b"9876543210"):
-        with pytest.raises(type(error)):
-            await server.append(bad if data == DATA else await server.begin(10), 0, data)
-    admit = server.taker.admit
-    server.taker.error = None
-
-    async def admitting(arrived: Any, label: Any) -> Any:
-        if arrived.asset_id == bad.id:
-            raise error
-        return await admit(arrived, label)
-
-    server.taker.admit = admitting  # type: ignore[method-assign] # but for one
-    clock.now += 600
-    await server.sweep()
-    assert [*server.taker.admitted.values()] == [b"9876543210"]
-    with pytest.raises(NotFound):
-        await server.row(expired)
-
-
 async def test_an_upload_whose_bytes_are_gone_when_it_is_finished_is_gone(server: UploadServer) -> None:
     upload = await server.begin(10)
     server.taker.error = StorageFull("full")
@@ -271,7 +231,7 @@ async def test_a_crash_between_the_last_byte_and_the_asset_costs_nothing(
     async with opened_server(tmp_path) as later:
         await later.sweep()  # the lease lasts: it may be alive
         assert later.taker.admitted == {}
-        clock.now += holds.LEASE_SECONDS
+        clock.now += LEASE_SECONDS
         await later.sweep()
         assert later.taker.admitted == {upload.id: DATA}
         row = await later.row(upload)
@@ -288,7 +248,7 @@ async def test_a_crash_between_the_asset_and_the_end_costs_nothing(
     await behind.reached.wait()
     await server.kill()
     async with opened_server(tmp_path) as later:
-        clock.now += holds.LEASE_SECONDS
+        clock.now += LEASE_SECONDS
         await later.sweep()
         assert later.taker.labels == []
         row = await later.row(upload)
@@ -455,7 +415,7 @@ async def test_a_crash_in_the_middle_of_putting_together_costs_nothing(
         await copied.wait()
         await server.kill()
     async with opened_server(tmp_path) as later:
-        clock.now += holds.LEASE_SECONDS
+        clock.now += LEASE_SECONDS
         await later.sweep()
         assert [*later.taker.admitted.values()] == [DATA]
         (final,) = later.taker.admitted

@@ -6,7 +6,6 @@ import asyncio
 import random
 import tempfile
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from media_service.errors import (
     UploadTakenOver,
     UploadTooLarge,
 )
-from media_service.ingest import holds, receiving, uploads
+from media_service.ingest import receiving
+from media_service.ingest.holding import LEASE_SECONDS
 from media_service.store.blobs import DISK_MARGIN_BYTES
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Checks
@@ -39,25 +39,12 @@ from tests.support.upload_servers import (
     be_quick,
     gated,
     opened_server,
-    until,
+    stopped_clock,
     whole,
 )
 
 CUT = UploadCut("The line broke.")
 DATA = b"0123456789"
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[UploadServer]:
-    async with opened_server(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(holds, "time", clock)
-    return clock
 
 
 async def nothing_is_left(server: UploadServer) -> None:
@@ -234,89 +221,6 @@ async def test_a_key_whose_asset_is_there_is_never_free(server: UploadServer, cl
     assert server.content(made) == DATA
 
 
-# --- sweeps ---------------------------------------------------------------------------------------------------
-
-
-async def test_a_service_sweeps_from_its_start_on_and_goes_on_after_a_failure(
-    server: UploadServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "SWEEP_SECONDS", 0.005)
-    server.taker.error = StorageFull("full")
-    upload = await server.begin(10)
-    expired = await server.begin(10)
-    with pytest.raises(StorageFull):
-        await server.append(upload, 0, DATA)
-    server.taker.error = None
-    complete = server.catalog.complete_uploads
-    failures: list[Exception] = [StorageFull("full"), OSError("input/output")]
-
-    async def failing(now: int) -> list[str]:
-        if failures:
-            raise failures.pop()
-        return await complete(now)
-
-    monkeypatch.setattr(server.catalog, "complete_uploads", failing)
-
-    async def is_finished() -> bool:
-        return (await server.row(upload)).state == "finished"
-
-    async def is_gone() -> bool:
-        return expired.id not in await server.catalog.upload_ids()
-
-    async with server.uploads:
-        await until(is_finished)
-        assert not await is_gone()
-        clock.now += 3600
-        await until(is_gone)
-    assert server.content(upload) == DATA
-
-
-async def test_what_cannot_be_removed_now_keeps_no_others_waiting(
-    server: UploadServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = [await server.begin(10) for _ in range(3)]
-    clock.now += 3600
-    delete = server.catalog.delete_upload
-
-    async def deleting(upload_id: str, holder: str) -> None:
-        if upload_id == held[0].id:
-            raise OSError("input/output")
-        await delete(upload_id, holder)
-
-    monkeypatch.setattr(server.catalog, "delete_upload", deleting)
-    await server.sweep()
-    assert await server.catalog.upload_ids() == {held[0].id}
-
-
-async def test_a_sweep_leaves_alone_what_is_written_to(server: UploadServer, clock: Clock) -> None:
-    upload = await server.begin(10)
-    body = Body()
-    writing = server.appending(upload, 0, body)
-    await body.send(b"0123")
-    clock.now += 3  # within the lease
-    await server.catalog.set_upload(
-        upload.id, str((await server.row(upload)).holder), expires_at=int(clock.now * 1000)
-    )
-    await server.sweep()
-    body.end()
-    assert (await writing).offset == 4
-
-
-async def test_the_end_of_the_service_waits_for_its_sweep(
-    server: UploadServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = server.taker.gate = Gate()
-    server.taker.error = StorageFull("full")
-    gate.open()
-    upload = await server.begin(10)
-    with pytest.raises(StorageFull):
-        await server.append(upload, 0, DATA)
-    gate = server.taker.gate = Gate()
-    async with server.uploads:
-        await gate.reached.wait()
-    assert await server.is_free(upload)
-
-
 async def test_a_request_that_settles_an_upload_gives_it_back_when_cancelled(
     server: UploadServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,7 +257,7 @@ class Story:
         async with opened_server(self._directory) as server:
             self._upload = await server.begin(self._chance.choice([len(self._content), None]))
         while not await self._until_both_die():
-            self._clock.now += holds.LEASE_SECONDS
+            self._clock.now += LEASE_SECONDS
         async with opened_server(self._directory) as server:
             await server.sweep()
             row = await server.row(self._upload)
@@ -447,7 +351,6 @@ async def test_whatever_happens_the_file_is_what_the_client_meant_and_no_offset_
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         be_quick(patch)
         patch.setattr(receiving, "PIECE_BYTES", 64)
-        clock = Clock()
-        patch.setattr(holds, "time", clock)
+        clock = stopped_clock(patch)
         async with asyncio.timeout(60):
             await Story(Path(directory), random.Random(seed), clock).tell()
