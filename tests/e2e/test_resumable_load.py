@@ -50,7 +50,7 @@ def watching(server: Server, peaks: list[int]) -> Iterator[None]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.2):
             peaks.append(server.rss_bytes() + server.memfd_bytes())
 
     watcher = threading.Thread(target=look)
