@@ -154,9 +154,10 @@ class Finisher:
             return await self._catalog.asset(upload.id)  # a crash came between the asset and the upload's end
         except NotFound:
             pass
-        if upload.concat == "final":
+        if upload.concat == "final" and upload.offset != upload.length:
             await self._put_together(holding)
             upload = holding.upload
+        digest = self._digests.of(upload)
         async with await self._blobs.grow(original_key(upload.id), upload.offset) as blob:
             label = Label(
                 filename=upload.filename,
@@ -165,7 +166,10 @@ class Finisher:
                 idempotency_key=upload.idempotency_key,
                 digests=read_digest_record(upload.repr_digests),
             )
-            return await self._admission.admit(Grown(upload, blob, self._digests.of(upload)), label)
+            try:
+                return await self._admission.admit(Grown(upload, blob, digest), label)
+            finally:
+                self._digests.keep(upload.id, digest)  # who tries again need not read 20 GB again
 
     async def _put_together(self, holding: Holding) -> None:
         """Copy the parts, one behind the other (tus, Concatenation)."""

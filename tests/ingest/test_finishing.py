@@ -205,6 +205,29 @@ async def test_what_could_not_be_finished_is_tried_again(server: UploadServer, e
     assert server.taker.admitted == {upload.id: DATA}
 
 
+async def test_who_tries_again_neither_reads_nor_copies_again(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = await part_of(server, DATA)
+    upload = await server.begin(10)
+    server.digests.forget(part.id)
+    server.taker.error = StorageFull("full")
+    with pytest.raises(StorageFull):
+        await server.append(upload, 0, DATA)
+    with pytest.raises(StorageFull):
+        await final_of(server, part)
+    server.taker.error = None
+
+    def reading(*_: object) -> bytes:
+        pytest.fail("the file is read again")
+
+    monkeypatch.setattr(os, "pread", reading)
+    monkeypatch.setattr(server.blobs, "open", reading)
+    await server.sweep()
+    assert [*server.taker.admitted.values()] == [DATA, DATA]
+    assert [*server.digests._running] == []
+
+
 async def test_an_upload_whose_bytes_are_gone_when_it_is_finished_is_gone(server: UploadServer) -> None:
     upload = await server.begin(10)
     server.taker.error = StorageFull("full")
@@ -271,6 +294,26 @@ async def test_a_crash_between_a_rejection_and_the_removal_leaves_bytes_that_no_
         assert (row.state, row.error_code) == ("rejected", "not_media")
         assert await later.catalog.upload_ids() == set()  # the sweep of the next start takes them
         assert await later.append(upload, 10, b"") == row
+
+
+async def test_of_two_servers_that_finish_one_upload_at_once_one_makes_the_asset(
+    server: UploadServer, other: UploadServer, clock: Clock
+) -> None:
+    """The first was too slow for its lease, and does not know."""
+    gate = server.taker.gate = Gate()
+    upload = await server.begin(10)
+    slow = server.request(server.append(upload, 0, DATA))
+    await gate.reached.wait()
+    clock.now += LEASE_SECONDS
+    await other.sweep()
+    assert other.taker.admitted == {upload.id: DATA}
+    finished = await other.row(upload)
+    gate.open()
+    await asyncio.gather(slow, return_exceptions=True)
+    assert server.taker.admitted == {}
+    assert await other.row(upload) == finished
+    assert await other.append(upload, 10, b"") == finished
+    assert other.content(upload) == DATA
 
 
 async def test_after_a_restart_the_digest_is_that_of_the_file(server: UploadServer, tmp_path: Path) -> None:
