@@ -160,13 +160,14 @@ async def test_a_service_that_stops_asks_all_to_leave_and_lets_nobody_begin(
 async def test_patience_with_a_holder_that_does_not_leave_ends(
     server: UploadServer, other: UploadServer, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holds, "PATIENCE_SECONDS", 0.05)
     async with await take(server, upload):
-        for each in (server, other):
-            with pytest.raises(Busy):
-                await take(each, upload)
-            with pytest.raises(Busy):
-                await each.holds.vacate(upload.id, OWNER)
+        with monkeypatch.context() as patch:
+            patch.setattr(holds, "PATIENCE_SECONDS", 0.05)
+            for each in (server, other):
+                with pytest.raises(Busy):
+                    await take(each, upload)
+                with pytest.raises(Busy):
+                    await each.holds.vacate(upload.id, OWNER)
     for each in (server, other):
         async with await take(each, upload):
             assert not await other.is_free(upload)
