@@ -63,7 +63,7 @@ class Reception:
                 self.receiving = Receiving(
                     self.holding,
                     self.blob,
-                    self.server.digests.of(self.upload),
+                    self.server.digests.of(self.holding.upload),
                     checks=BodyDigests(checks),
                     check_error=ChecksumMismatch,
                     limit=limit,
