@@ -162,6 +162,17 @@ async def test_the_holder_is_alone_until_it_lets_go(catalog: Catalog, other: Cat
     assert (taken.offset, taken.holder, taken.wanted) == (100, "second", False)
 
 
+async def test_who_does_not_ask_disturbs_no_holder(catalog: Catalog, other: Catalog) -> None:
+    await add(catalog, upload())
+    await hold(catalog, "first")
+    until = NOW + LEASE
+    for ask, expected in ((False, False), (True, True), (False, True)):
+        assert await other.hold_upload("one", "admin", "next", now=NOW, until=until, ask=ask) is None
+        assert (await catalog.upload("one", "admin")).wanted is expected
+    with pytest.raises(NotFound):
+        await other.hold_upload("unknown", "admin", "next", now=NOW, until=until, ask=False)
+
+
 async def test_the_holder_hears_that_it_is_wanted_until_it_lets_go(catalog: Catalog, other: Catalog) -> None:
     await add(catalog, upload())
     await hold(catalog, "first")
