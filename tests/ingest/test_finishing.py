@@ -176,9 +176,8 @@ async def test_a_finishing_that_ends_before_it_began_gives_back_its_hold(server:
     start = server.finisher.start
 
     def starting(*args: Any) -> asyncio.Task[Upload]:
-        task = start(*args)
-        ends.append(asyncio.ensure_future(server.finisher.end()))
-        return task
+        ends.append(asyncio.ensure_future(server.finisher.end()))  # which has its turn before the task has
+        return start(*args)
 
     server.finisher.start = starting  # type: ignore[method-assign,assignment] # to be there at once
     request = server.request(server.append(upload, 0, DATA))
