@@ -324,6 +324,11 @@ async def test_a_key_that_is_used_again_gives_the_same_upload_also_beyond_the_qu
         await catalog.upload("two", None)
 
 
+async def test_an_upload_whose_asset_is_there_already_needs_no_quota(catalog: Catalog) -> None:
+    there = upload("one", state="finished", complete=True, key="k")
+    assert await add(catalog, there, max_open=0, max_reserved_bytes=0) == there
+
+
 async def test_of_many_uploads_with_one_key_one_is_made(catalog: Catalog, other: Catalog) -> None:
     attempts = (add((catalog, other)[n % 2], upload(f"u{n}", key="k")) for n in range(20))
     assert len({made.id for made in await asyncio.gather(*attempts)}) == 1
