@@ -38,8 +38,8 @@ class Holding:
     `received` is how far its bytes have come, durable or not; whoever writes keeps it up to date. `committed` is how far
     clients may be told. `asked` is set when the holder shall leave, and `leave` says why; `gone` when it has left.
 
-    `token` is its own in the catalog; `expiry()` is when what is touched now expires, in Unix milliseconds; `ended` is
-    called last.
+    `token` is its own in the catalog; `expiry()` is when that expires of which a byte comes now, in Unix milliseconds;
+    `ended` is called last.
     """
 
     def __init__(
@@ -62,6 +62,8 @@ class Holding:
         self._expiry = expiry
         self._tell_ended = ended
         self._durable = upload.offset
+        self._noticed = upload.offset
+        self._kept_until = 0
         self._ended = False
         self._renewing: asyncio.Task[None] | None = None
 
@@ -104,7 +106,7 @@ class Holding:
 
     async def release(self, changes: UploadChanges | None = None) -> None:
         """Give the right back, with the last changes. Raises UploadTakenOver when the lease was lost."""
-        last: UploadChanges = {"offset": self._durable}
+        last: UploadChanges = {"offset": self._durable, "expires_at": self._expires_at()}
         if changes is not None:
             last |= changes
         try:
@@ -135,6 +137,12 @@ class Holding:
         self._ended = True
         return UploadTakenOver("The right to write to this upload went to another server.")
 
+    def _expires_at(self) -> int:
+        """Bytes put it off. A hold alone does not: what can never be finished, and is tried again and again, ends as well."""
+        if self.received != self._noticed:
+            self._noticed, self._kept_until = self.received, self._expiry()
+        return max(self._kept_until, self.upload.expires_at)
+
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
@@ -145,7 +153,7 @@ class Holding:
                     self._token,
                     until=lease_end(now_ms()),
                     offset=offset,
-                    expires_at=self._expiry(),
+                    expires_at=self._expires_at(),
                 )
             except HoldLost:
                 self._ended = True

@@ -107,8 +107,24 @@ async def test_a_living_holder_keeps_its_lease_for_as_long_as_it_likes(
             await renewals.more()
             row = await other.row(upload)
             assert row.held_until == int((clock.now + LEASE_SECONDS) * 1000)
-            assert row.expires_at == int((clock.now + 3600) * 1000)
         assert not holding.asked.is_set()
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+async def test_bytes_keep_an_upload_from_expiring_and_a_hold_alone_does_not(
+    server: UploadServer, clock: Clock, upload: Upload, monkeypatch: pytest.MonkeyPatch, renewed: bool
+) -> None:
+    renewals = Renewals(server, monkeypatch)
+    last_byte = clock.now
+    for count in (0, 3, 0):
+        async with await take(server, upload) as holding:
+            clock.now += 1
+            if count:
+                holding.received += count
+                last_byte = clock.now
+            if renewed:
+                await renewals.more()
+        assert (await server.row(upload)).expires_at == int((last_byte + 3600) * 1000)
 
 
 async def test_a_catalog_that_fails_for_a_moment_costs_no_lease(
