@@ -95,7 +95,8 @@ class Uploads:
         `append` does. Without a key a creation that fails is forgotten: nobody ever learned its id.
         """
         final = wish.concat == "final"
-        length = await self._length_of_parts(owner, wish.parts) if final else wish.length
+        parts = await self._parts(owner, wish.parts)
+        length = sum(part.offset for part in parts) if final else wish.length
         if length is not None and length > self.max_bytes:
             raise too_large(self.max_bytes)
         if final and idempotency_key is None:
@@ -112,6 +113,7 @@ class Uploads:
             )
             if known.id != upload.id or known.state == "finished":
                 return known
+            await self._check_unused(upload, parts)
             await self._check_room(upload)
             if final:
                 return await self.outcome(upload)
@@ -204,18 +206,27 @@ class Uploads:
             await self.cancel(upload.id, upload.owner)
             raise StorageFull("There is not enough room left to keep this file.")
 
-    async def _length_of_parts(self, owner: str, parts: Sequence[str]) -> int:
-        """The length of what is put together (tus, Concatenation). Raises InvalidRequest."""
-        length = 0
+    async def _check_unused(self, upload: Upload, parts: Sequence[Upload]) -> None:
+        """Of a new one: who asks again for one that has come means its parts. Raises InvalidRequest, and forgets it."""
         for part in parts:
+            if part.state != "open":
+                await self.cancel(upload.id, upload.owner)
+                raise InvalidRequest(
+                    f"The upload {part.id} was put together with others before; its bytes are gone."
+                )
+
+    async def _parts(self, owner: str, ids: Sequence[str]) -> list[Upload]:
+        """What is to be put together (tus, Concatenation). Raises InvalidRequest."""
+        parts = []
+        for part_id in ids:
             try:
-                upload = await self.look(part, owner)
+                part = await self.look(part_id, owner)
             except NotFound:
-                raise InvalidRequest(f"There is no upload {part}.") from None
-            if upload.concat != "partial" or upload.length is None or upload.offset != upload.length:
-                raise InvalidRequest(f"The upload {part} is not a partial one that has all its bytes.")
-            length += upload.length
-        return length
+                raise InvalidRequest(f"There is no upload {part_id}.") from None
+            if part.concat != "partial" or part.offset != part.length:
+                raise InvalidRequest(f"The upload {part_id} is not a partial one that has all its bytes.")
+            parts.append(part)
+        return parts
 
 
 def _is_over(upload: Upload) -> bool:

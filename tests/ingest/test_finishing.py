@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from media_service.ingest import finishing
 from media_service.ingest.digests import FileDigest
 from media_service.ingest.finishing import Digests, digest_record, read_digest_record
 from media_service.ingest.holding import LEASE_SECONDS
+from media_service.store import local_growing
+from media_service.store.blobs import DISK_MARGIN_BYTES
+from media_service.store.files import write_all
 from media_service.store.keys import original_key
 from media_service.store.local_growing import LocalGrowingBlob
 from media_service.store.records import Upload
@@ -488,6 +492,40 @@ async def test_parts_of_what_is_no_film_go_as_well(server: UploadServer) -> None
     assert (final.state, final.error_code) == ("rejected", "not_media")
     assert await server.blobs.trees() == []
     assert (await server.row(part)).state == "rejected"
+
+
+async def test_what_was_put_together_before_cannot_be_once_more(server: UploadServer) -> None:
+    part = await part_of(server, DATA)
+    server.taker.error = NotMedia("no film")
+    await final_of(server, part)
+    with pytest.raises(InvalidRequest, match=part.id):
+        await final_of(server, part)
+    assert await server.catalog.upload_ids() == set()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_disk_without_room_for_the_whole_has_no_half_of_it(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    parts = [await part_of(server, content) for content in (b"0123", b"456789")]
+
+    def write(fd: int, data: memoryview, at: int) -> None:
+        if at:
+            raise OSError(ENOSPC, "full")
+        write_all(fd, data, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_growing, "write_all", write)
+        with pytest.raises(StorageFull):
+            await final_of(server, *parts)
+        (final,) = await server.catalog.upload_ids() - {part.id for part in parts}
+        if begun:
+            patch.setattr(server.blobs, "free_bytes", lambda: DISK_MARGIN_BYTES + 9)
+            patch.setattr(server.blobs, "grow", None)  # nothing is copied in vain
+        await server.sweep()
+        assert (server.root / original_key(final)).stat().st_size == 0
+    await server.sweep()
+    assert server.taker.admitted == {final: DATA}
 
 
 async def test_what_is_put_together_is_durable_before_the_catalog_says_so(
