@@ -15,6 +15,7 @@ from media_service.errors import (
     MediaServiceError,
     MethodNotAllowed,
     OffsetMismatch,
+    ShuttingDown,
     UploadPaused,
     UploadStalled,
     remembered,
@@ -141,7 +142,9 @@ class Exchange:
     async def failed(self, error: MediaServiceError, upload_id: str | None = None) -> Answer:
         """The answer that tells of an error, and where the upload is."""
         upload: Upload | None = None
-        if upload_id is not None:
+        if upload_id is not None and not isinstance(
+            error, ShuttingDown
+        ):  # whose catalog may be closed already
             with suppress(MediaServiceError):
                 upload = await self._uploads.look(upload_id, self.owner)
         dialect = self.dialect or (None if upload is None else upload.dialect)

@@ -152,12 +152,13 @@ async def _state(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answe
         await exchange.meet(upload_id)
         if exchange.dialect == "ietf":
             resumable.check_retrieval(exchange.fields)
-        upload = await uploads.retrieve(upload_id, exchange.owner)
-        if exchange.dialect == "tus":
-            # To whom all is there, by the offset, it is over: tus-js-client asks no more. So it shall hear of the asset.
-            with suppress(Busy, StorageFull, TimeoutError):
-                async with timeout(OUTCOME_SECONDS):
-                    upload = await uploads.outcome(upload)
+        async with told_of_shutdown():
+            upload = await uploads.retrieve(upload_id, exchange.owner)
+            if exchange.dialect == "tus":
+                # To whom all is there, by the offset, it is over: tus-js-client asks no more. So it shall hear of the asset.
+                with suppress(Busy, StorageFull, TimeoutError):
+                    async with timeout(OUTCOME_SECONDS):
+                        upload = await uploads.outcome(upload)
         return exchange.state(upload)
     except MediaServiceError as error:
         return await exchange.failed(error, upload_id)
@@ -183,7 +184,8 @@ async def _cancel(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answ
     exchange = Exchange(request, uploads)
     try:
         await exchange.meet(upload_id)
-        await uploads.cancel(upload_id, exchange.owner)
+        async with told_of_shutdown():
+            await uploads.cancel(upload_id, exchange.owner)
     except MediaServiceError as error:
         return await exchange.failed(error, upload_id)
     return exchange.cancelled()
