@@ -25,6 +25,7 @@ from media_service.errors import (
     UploadTakenOver,
     UploadTooLarge,
 )
+from media_service.ingest import appending
 from media_service.store.keys import original_key
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Checks
@@ -35,6 +36,7 @@ from tests.support.upload_servers import (
     gated,
     opened_server,
     stopped_clock,
+    until,
     whole,
 )
 
@@ -175,6 +177,37 @@ async def test_what_has_no_length_takes_no_more_than_the_others_leave(tmp_path: 
         with pytest.raises(UploadQuota):
             await server.append(upload, 30, b"", length=41)
         assert (await server.append(upload, 30, b"a" * 10, length=40)).state == "finished"
+
+
+@pytest.mark.parametrize("length", [None, 80])
+async def test_what_has_no_length_and_comes_at_once_does_not_pass_the_quota_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int | None
+) -> None:
+    be_quick(monkeypatch)
+    monkeypatch.setattr(appending, "LOOK_SECONDS", 0.0)
+    async with opened_server(tmp_path, max_reserved_bytes=100) as server:
+        one, two = await server.begin(), await server.begin()
+        bodies = Body(), Body()
+        first, second = (
+            server.appending(upload, 0, body, length=length)
+            for upload, body in zip((one, two), bodies, strict=True)
+        )
+        for body in bodies:
+            await body.awaited.wait()  # each is promised room for 100 bytes
+        if length is None:
+            await bodies[0].send(b"a" * 60)
+
+            async def is_told() -> bool:
+                return (await server.row(one)).offset == 60
+
+            await until(is_told)
+        sending = server.request(bodies[1].send(b"a" * 41))
+        with pytest.raises(UploadQuota):
+            await second
+        sending.cancel()
+        await stands(server, two, b"")
+        bodies[0].end()
+        await first
 
 
 async def test_an_ietf_upload_ends_when_the_client_says_so(server: UploadServer) -> None:
