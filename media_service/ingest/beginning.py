@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from media_service.ingest.finishing import digest_record
 from media_service.ingest.holding import now_ms
 from media_service.ingest.intake import new_asset_id
+from media_service.ingest.pipeline import tidy_title
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Creation
@@ -22,7 +23,7 @@ def new_upload(
         owner=owner,
         dialect=wish.dialect,
         filename=wish.filename,
-        title=wish.title,
+        title=None if wish.title is None else tidy_title(wish.title),
         metadata=wish.metadata,
         concat=wish.concat,
         concat_header=wish.concat_header,

@@ -69,6 +69,10 @@ async def test_a_new_upload_is_open_and_empty(server: UploadServer) -> None:
     assert await server.blobs.trees() == []
 
 
+async def test_a_title_is_one_line_of_printable_text_from_the_beginning(server: UploadServer) -> None:
+    assert (await server.begin(10, title="a\x00\n film" + "!" * 9000)).title == ("a film" + "!" * 9000)[:200]
+
+
 async def test_a_creation_may_bring_some_bytes_or_all(server: UploadServer) -> None:
     begun = await server.create(whole(b"0123"), length=10)
     assert (begun.state, begun.offset) == ("open", 4)
