@@ -19,7 +19,7 @@ from media_service.store.uploads import HoldLost
 LEASE_SECONDS = 4.0
 RENEW_SECONDS = 1.0  # three may be late before the lease is lost
 
-TAKEN_OVER = UploadTakenOver("Another request for this upload has come; what this one sent before is kept.")
+TAKEN_OVER = UploadTakenOver("Another request for this upload has come; ask how far it is.")
 
 
 def now_ms() -> int:

@@ -55,7 +55,7 @@ class Holds:
         """The service stops: all who receive shall commit and leave, and nobody begins any more."""
         self._stopping = True
         for holding in self._here.values():
-            holding.ask(ShuttingDown("The service is stopping; what was sent is kept, go on in a moment."))
+            holding.ask(_stopping())
 
     async def take(self, upload_id: str, owner: str | None, *, at: int | None = None) -> Holding:
         """The right to write to an upload, once who has it has left. Raises NotFound, Busy when that takes too long.
@@ -74,7 +74,7 @@ class Holds:
                     holding = Holding(self._catalog, upload, token, expiry=self.expiry, ended=self._forget)
                     self._here[upload_id] = holding
                     if self._stopping:
-                        holding.ask(ShuttingDown("The service is stopping; go on in a moment."))
+                        holding.ask(_stopping())
                     return holding
                 if (
                     at is not None
@@ -135,6 +135,10 @@ def mismatch(expected: int, provided: int) -> OffsetMismatch:
         expected=expected,
         provided=provided,
     )
+
+
+def _stopping() -> ShuttingDown:
+    return ShuttingDown("The service is stopping; go on in a moment.")
 
 
 @asynccontextmanager

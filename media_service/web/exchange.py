@@ -86,7 +86,7 @@ class Exchange:
             async for chunk in body_chunks(self.request, idle_seconds=self._idle_seconds):
                 yield chunk
         except UploadStalled as error:
-            raise UploadPaused(f"{error.detail} What came before is kept.") from None
+            raise UploadPaused(error.detail) from None
         self._unread = False
 
     async def meet(self, upload_id: str) -> Upload:
