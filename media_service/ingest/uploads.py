@@ -17,6 +17,7 @@ from typing import Self
 from media_service.errors import (
     BeyondLength,
     FinalUpload,
+    InconsistentLength,
     InvalidRequest,
     MediaServiceError,
     NotFound,
@@ -91,8 +92,8 @@ class Uploads:
     ) -> Upload:
         """A new upload with what its body brings; or, when the owner has begun one with this key before, that one.
 
-        Raises UploadTooLarge, UploadQuota, StorageFull, InvalidRequest for parts that cannot be put together, and whatever
-        `append` does. Without a key a creation that fails is forgotten: nobody ever learned its id.
+        Raises UploadTooLarge, UploadQuota, StorageFull, InvalidRequest for parts that cannot be put together,
+        InconsistentLength for the key of another file, and whatever `append` does. Without a key a creation that fails is forgotten: nobody ever learned its id.
         """
         final = wish.concat == "final"
         parts = await self._parts(owner, wish.parts)
@@ -112,7 +113,7 @@ class Uploads:
                 upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
             )
             if known.id != upload.id or known.state == "finished":
-                return known
+                return _same(known, length)
             await self._check_unused(upload, parts)
             await self._check_room(upload)
             if final:
@@ -227,6 +228,15 @@ class Uploads:
                 raise InvalidRequest(f"The upload {part_id} is not a partial one that has all its bytes.")
             parts.append(part)
         return parts
+
+
+def _same(known: Upload, length: int | None) -> Upload:
+    """The upload that was begun with the key before. Raises InconsistentLength for a file that it cannot be."""
+    if None not in {length, known.length} and length != known.length:
+        raise InconsistentLength(
+            f"The Idempotency-Key is that of an upload of {known.length} bytes; this one has {length}."
+        )
+    return known
 
 
 def _is_over(upload: Upload) -> bool:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from media_service.errors import (
     BeyondLength,
     ChecksumMismatch,
+    InconsistentLength,
     InvalidRequest,
     NotMedia,
     OffsetMismatch,
@@ -189,6 +190,18 @@ async def test_a_key_that_is_repeated_means_the_same_upload(server: UploadServer
     assert await server.create(Body(), length=10, key="k") == ended
     other = await server.begin(10, key="k", owner="somebody")
     assert other.id != upload.id
+
+
+async def test_a_key_that_is_repeated_for_a_file_of_another_length_is_refused(server: UploadServer) -> None:
+    upload = await server.begin(10, key="k")
+    with pytest.raises(InconsistentLength):
+        await server.begin(11, key="k")
+    assert await server.begin(key="k") == upload == await server.row(upload)
+    await server.append(upload, 0, DATA)
+    with pytest.raises(InconsistentLength):
+        await server.begin(11, key="k")
+    unknown = await server.begin(key="later")
+    assert await server.begin(11, key="later") == unknown
 
 
 async def test_who_repeats_what_has_come_needs_no_room(
