@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from media_service.errors import MediaServiceError, NotFound
 from media_service.ingest.appending import discard
@@ -16,6 +17,9 @@ from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
 
 SWEEP_SECONDS = 5.0  # two questions to an index; after a crash, clients wait for the lease and this
+# What could not be finished is tried again after this: a disk stays full for a while, and each attempt is a line in the log
+# and may read the whole file. A client that asks need not wait for it.
+REST_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class Sweeper:
         self._holds = holds
         self._digests = digests
         self._finish = finish
+        self._resting: dict[str, float] = {}  # until when, by the monotonic clock
         self._sweeping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,10 +57,13 @@ class Sweeper:
     async def sweep(self) -> None:
         """Finish what is complete and was not finished, and remove what has expired.
 
-        Whatever goes wrong with one is tried again the next time, and does not keep the others waiting.
+        Whatever goes wrong with one is tried again later, and does not keep the others waiting.
         """
-        for upload_id in await self._catalog.complete_uploads(now_ms()):
-            await asyncio.gather(self._take_up(upload_id), return_exceptions=True)
+        complete = await self._catalog.complete_uploads(now_ms())
+        self._resting = {one: self._resting[one] for one in complete if one in self._resting}
+        for upload_id in complete:
+            if self._resting.get(upload_id, 0.0) <= monotonic():
+                await self._take_up(upload_id)
         for upload_id in await self._catalog.expired_uploads(now_ms()):
             try:
                 await self._expire(upload_id)
@@ -73,6 +81,11 @@ class Sweeper:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _take_up(self, upload_id: str) -> None:
+        (failure,) = await asyncio.gather(self._finish_one(upload_id), return_exceptions=True)
+        if failure is not None:
+            self._resting[upload_id] = monotonic() + REST_SECONDS
+
+    async def _finish_one(self, upload_id: str) -> None:
         await self._finish(await self._catalog.upload(upload_id, None))
 
     async def _expire(self, upload_id: str) -> None:

@@ -18,7 +18,7 @@ from media_service.errors import (
     NotMedia,
     StorageFull,
 )
-from media_service.ingest import finishing
+from media_service.ingest import finishing, sweeping
 from media_service.ingest.digests import FileDigest
 from media_service.ingest.finishing import Digests, digest_record, read_digest_record
 from media_service.ingest.holding import LEASE_SECONDS
@@ -194,7 +194,10 @@ async def test_a_finishing_that_ends_before_it_began_gives_back_its_hold(server:
 
 
 @pytest.mark.parametrize("error", [StorageFull("full"), CatalogUnavailable("gone"), OSError("input/output")])
-async def test_what_could_not_be_finished_is_tried_again(server: UploadServer, error: Exception) -> None:
+async def test_what_could_not_be_finished_is_tried_again(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(sweeping, "REST_SECONDS", 0.0)
     upload = await server.begin(10)
     server.taker.error = error
     with pytest.raises(type(error)):
@@ -514,6 +517,7 @@ async def test_a_disk_without_room_for_the_whole_has_no_half_of_it(
             raise OSError(ENOSPC, "full")
         write_all(fd, data, at)
 
+    monkeypatch.setattr(sweeping, "REST_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(local_growing, "write_all", write)
         with pytest.raises(StorageFull):

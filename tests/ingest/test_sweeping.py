@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -168,3 +169,24 @@ async def test_one_that_cannot_be_finished_keeps_no_others_waiting(
     assert [*server.taker.admitted.values()] == [b"9876543210"]
     with pytest.raises(NotFound):
         await server.row(expired)
+
+
+async def test_what_could_not_be_finished_rests_before_it_is_tried_again(
+    server: UploadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = monotonic()
+    monkeypatch.setattr(sweeping, "monotonic", lambda: now)
+    upload = await server.begin(10)
+    server.taker.error = StorageFull("full")
+    with pytest.raises(StorageFull):
+        await server.append(upload, 0, DATA)
+    tried = len(server.taker.labels)
+    for _ in range(3):
+        await server.sweep()
+    assert len(server.taker.labels) == tried + 1
+    server.taker.error = None
+    now += sweeping.REST_SECONDS
+    await server.sweep()
+    assert (await server.row(upload)).state == "finished"
+    await server.sweep()
+    assert server.uploads._sweeper._resting == {}
