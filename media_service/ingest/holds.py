@@ -47,10 +47,6 @@ class Holds:
         """When an upload that is touched now expires, in Unix milliseconds."""
         return now_ms() + self._expires_ms
 
-    def here(self, upload_id: str) -> Holding | None:
-        """Who writes to the upload in this very server."""
-        return self._here.get(upload_id)
-
     def stop(self) -> None:
         """The service stops: all who receive shall commit and leave, and nobody begins any more."""
         self._stopping = True

@@ -27,8 +27,8 @@ SYNC_SECONDS = 1.0
 class Receiving:
     """Writes one body behind the bytes that `blob` has, which are those of `holding.upload.offset`.
 
-    `limit` is the most bytes that the upload may have in all, `beyond` the error of more. `digest` goes along. With `checks` nothing is committed
-    before the body is whole and right; `check_error` is raised if it is not.
+    `limit` is the most bytes that the upload may have in all, `beyond` the error of more. `digest` goes along. With `checks`
+    nothing is committed before the body is whole and right; `check_error` is raised if it is not.
     """
 
     def __init__(

@@ -93,7 +93,8 @@ class Uploads:
         """A new upload with what its body brings; or, when the owner has begun one with this key before, that one.
 
         Raises UploadTooLarge, UploadQuota, StorageFull, InvalidRequest for parts that cannot be put together,
-        InconsistentLength for the key of another file, and whatever `append` does. Without a key a creation that fails is forgotten: nobody ever learned its id.
+        InconsistentLength for the key of another file, and whatever `append` does. Without a key a creation that fails is
+        forgotten: nobody ever learned its id.
         """
         final = wish.concat == "final"
         parts = await self._parts(owner, wish.parts)

@@ -147,7 +147,7 @@ async def test_who_gives_up_while_it_is_finished_loses_only_the_upload(server: U
     request = server.request(server.append(upload, 0, DATA))
     await gate.reached.wait()
     giving_up = server.request(server.uploads.cancel(upload.id, OWNER))
-    there = server.holds.here(upload.id)
+    there = server.holding(upload)
     assert there is not None
     await there.asked.wait()
     gate.open()

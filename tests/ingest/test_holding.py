@@ -35,7 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_who_leaves_gives_the_right_back(server: UploadServer, upload: Upload) -> None:
     async with await take(server, upload) as holding:
-        assert server.holds.here(upload.id) is holding
+        assert server.holding(upload) is holding
         assert (await server.row(upload)).holder is not None
     assert await server.is_free(upload)
     assert holding.gone.is_set()
@@ -178,7 +178,7 @@ async def test_who_lost_the_lease_commits_nothing_of_a_body(
         await slow
     assert (await server.row(upload)).offset == 5
     assert server.content(upload) == b"fast!"
-    assert server.holds.here(upload.id) is None
+    assert server.holding(upload) is None
 
 
 async def test_a_commit_is_not_taken_back_by_a_renewal_beside_it(

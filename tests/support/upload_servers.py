@@ -251,7 +251,11 @@ class UploadServer:
 
     async def is_free(self, upload: Upload) -> bool:
         """Nobody holds it, here or anywhere."""
-        return self.holds.here(upload.id) is None and (await self.row(upload)).holder is None
+        return self.holding(upload) is None and (await self.row(upload)).holder is None
+
+    def holding(self, upload: Upload) -> Holding | None:
+        """Who writes to it in this very server."""
+        return self.holds._here.get(upload.id)
 
     def content(self, upload: Upload) -> bytes:
         """The bytes that its blob has."""
