@@ -111,7 +111,8 @@ class Holds:
             )
         except asyncio.CancelledError:
             # It may have been taken all the same, and nobody is left to give it back.
-            with suppress(HoldLost, MediaServiceError):
+            # RuntimeError: the service stops, and its catalog is closed; the lease ends by itself.
+            with suppress(HoldLost, MediaServiceError, RuntimeError):
                 await to_its_end(self._catalog.release_upload(upload_id, token))
             raise
 
