@@ -21,6 +21,7 @@ from media_service.store.disk import to_its_end
 # What one upload holds in memory, twice for a moment. Small enough for hundreds, large enough that the hops to threads
 # (about 50 us each) cost little.
 PIECE_BYTES = 512 << 10
+PIECE_CHUNKS = 4096  # of a body that comes byte by byte: what holds a chunk is larger than it
 SYNC_SECONDS = 1.0
 
 
@@ -106,7 +107,7 @@ class Receiving:
             self._pending.append(chunk)
             self._pending_bytes += len(chunk)
             self._holding.received += len(chunk)
-            if self._pending_bytes >= PIECE_BYTES:
+            if self._pending_bytes >= PIECE_BYTES or len(self._pending) >= PIECE_CHUNKS:
                 await self._flush()
                 if self._failure is not None:
                     raise self._failure
