@@ -103,6 +103,12 @@ def items(listing: str, headers: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
+def looked_at(listing: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The newest film, once it is indexed."""
+    wait_until(lambda: items(listing, headers)[0]["state"] != "probing", 30, "the film is looked at")
+    return items(listing, headers)[0]
+
+
 def test_it_starts_shows_a_film_and_stops_twice(tmp_path: Path) -> None:
     watched = []
     for _ in range(2):
@@ -116,10 +122,7 @@ def test_it_starts_shows_a_film_and_stops_twice(tmp_path: Path) -> None:
             listing = watch.partition("/watch/")[0] + "/api/v1/assets"
             titles = [asset["title"] for asset in items(listing, headers)]
             assert titles == ["Sample film: a running clock"]
-            wait_until(
-                lambda: items(listing, headers)[0]["state"] != "probing", 30, "the sample film is playable"
-            )
-            assert items(listing, headers)[0]["duration"] == pytest.approx(60, abs=0.1)
+            assert looked_at(listing, headers)["duration"] == pytest.approx(60, abs=0.1)
             watched.append(watch.partition("/watch/")[2])
             terminal.type(CTRL_Z)  # would hang the terminal, so it does nothing
             terminal.type(CTRL_C)
