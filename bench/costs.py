@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.processes import descendants, memfd_bytes, rss_bytes
+from tests.support.processes import descendants, memfd_bytes
 
 SAMPLE_SECONDS = 0.05  # between two looks at the memory: what stands for less time may be missed
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -75,7 +75,7 @@ def _ticks(pid: int) -> int:
 class PeakMemory:
     """Watches these processes and their children while it is entered; `bytes` is the most that they had together.
 
-    Counted are their own pages (RssAnon + RssShmem) and each memfd that one of them holds. The page cache is not memory.
+    Counted are the pages that are in no file, and each memfd that one of them holds. The page cache is not memory.
     """
 
     def __init__(self, *roots: int) -> None:
@@ -108,7 +108,10 @@ def memory_bytes(*roots: int) -> int:
 
 
 def _own_bytes(pid: int) -> int:
+    """Its share of the pages that are in no file (proc(5), smaps_rollup): a child that is just forked has none of its own."""
     try:
-        return rss_bytes(pid)
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0  # ended since it was found
+    shares = (line.split() for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+    return sum(int(words[1]) * 1024 for words in shares)

@@ -243,6 +243,15 @@ class UploadTakenOver(MediaServiceError):
     title = "A newer request has taken the upload over"
 
 
+class UploadPaused(UploadStalled):
+    """The same of a resumable upload, whose bytes are kept. 503, because its clients take 408 for the end of it all."""
+
+    code = "upload_paused"
+    status = 503
+    title = "The upload stands still"
+    retry_after = 1
+
+
 class TusVersionUnsupported(MediaServiceError):
     """`Tus-Resumable` is absent or none of our versions (tus, Core Protocol)."""
 

@@ -81,7 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 256 * MIB
     upload_idle_seconds: Annotated[
         float,
-        Meta(gt=0, description="An upload that sends nothing for this long, in seconds, is ended with 408."),
+        Meta(
+            gt=0,
+            description="An upload that sends nothing for this long, in seconds, is ended with 408; a resumable one with 503, and what it sent is kept.",
+        ),
     ] = 60.0
     upload_expires_seconds: Annotated[
         int,

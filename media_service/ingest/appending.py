@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import NamedTuple
 
 from media_service.errors import (
@@ -18,13 +19,17 @@ from media_service.errors import (
 )
 from media_service.ingest.digests import BodyDigests
 from media_service.ingest.finishing import Digests, digest_record
-from media_service.ingest.holds import Holding, Holds, mismatch
+from media_service.ingest.holding import Holding
+from media_service.ingest.holds import Holds, mismatch
 from media_service.ingest.receiving import Receiving
 from media_service.store.blobs import BlobCut, BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.keys import original_key
 from media_service.store.records import Upload, UploadChanges
 from media_service.wire.upload_requests import Append
+
+# What others have is told about once a second, so looking more often would show nothing new.
+LOOK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +67,14 @@ class Appender:
         Raises as `Uploads.append` does.
         """
         bound = await self._bound(holding.upload)
+        if holding.upload.length is None:
+            chunks = self._within_quota(holding, chunks)
         length = _checked_length(holding.upload, wish, bound)
         if length is not None:
             bound = _stated(length)
+        if length != holding.upload.length:
+            # Before the body: whoever loses the line has said it, and may not say it again (tus-js-client).
+            await holding.commit({"length": length})
         size = await self._receive(holding, wish, bound, chunks)
         complete = size == length if wish.complete is None else wish.complete
         if complete and length is not None and size != length:
@@ -113,13 +123,29 @@ class Appender:
         if upload.length is not None:
             return _stated(upload.length)
         # What has no length yet was not reserved when it began: it may take what the owner's others leave.
-        reserved = await self._catalog.reserved_bytes(upload.owner, besides=upload.id)
-        room = self._max_reserved_bytes - reserved
+        room = await self._room(upload)
         if room < self._max_bytes:
-            return Bound(
-                room, UploadQuota(f"The other unfinished uploads leave room for {max(0, room)} bytes.")
-            )
+            return Bound(room, _beyond_room(room))
         return Bound(self._max_bytes, too_large(self._max_bytes))
+
+    async def _within_quota(self, holding: Holding, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body, as long as its owner's others leave room. Many that begin at once are promised the same room: so it is
+        looked at again while they come. Raises UploadQuota."""
+        looked = monotonic()
+        async for chunk in chunks:
+            if monotonic() - looked >= LOOK_SECONDS:
+                room = await self._room(holding.upload)
+                if (holding.upload.length or holding.received + len(chunk)) > room:
+                    raise _beyond_room(room)
+                looked = monotonic()
+            yield chunk
+
+    async def _room(self, upload: Upload) -> int:
+        return self._max_reserved_bytes - await self._catalog.reserved_bytes(upload.owner, besides=upload.id)
+
+
+def _beyond_room(room: int) -> UploadQuota:
+    return UploadQuota(f"The other unfinished uploads leave room for {max(0, room)} bytes.")
 
 
 def _stated(length: int) -> Bound:

@@ -14,11 +14,12 @@ from functools import partial
 
 import msgspec
 
-from media_service.errors import DigestMismatch, EmptyUpload, MediaRejected, NotFound
+from media_service.errors import DigestMismatch, EmptyUpload, MediaRejected, NotFound, StorageFull
 from media_service.ingest.digests import FileDigest
-from media_service.ingest.holds import Holding, Holds
+from media_service.ingest.holding import Holding
+from media_service.ingest.holds import Holds
 from media_service.ingest.pipeline import Admission, Label
-from media_service.store.blobs import BlobCut, BlobStore, GrowingBlob
+from media_service.store.blobs import DISK_MARGIN_BYTES, BlobCut, BlobStore, GrowingBlob
 from media_service.store.catalog import Catalog
 from media_service.store.keys import original_key
 from media_service.store.records import Asset, Upload
@@ -40,8 +41,8 @@ class Digests:
     def of(self, upload: Upload) -> FileDigest:
         """The digest of what the upload has, or a new one."""
         running = self._running.pop(upload.id, None)
-        # One that has seen bytes that were not committed is of no use.
-        return running if running is not None and running.position <= upload.offset else FileDigest()
+        # One that has seen bytes that were not committed is of no use, nor one that another server has left behind.
+        return running if running is not None and running.position == upload.offset else FileDigest()
 
     def keep(self, upload_id: str, digest: FileDigest) -> None:
         """Until the next request."""
@@ -153,9 +154,10 @@ class Finisher:
             return await self._catalog.asset(upload.id)  # a crash came between the asset and the upload's end
         except NotFound:
             pass
-        if upload.concat == "final":
+        if upload.concat == "final" and upload.offset != upload.length:
             await self._put_together(holding)
             upload = holding.upload
+        digest = self._digests.of(upload)
         async with await self._blobs.grow(original_key(upload.id), upload.offset) as blob:
             label = Label(
                 filename=upload.filename,
@@ -164,23 +166,36 @@ class Finisher:
                 idempotency_key=upload.idempotency_key,
                 digests=read_digest_record(upload.repr_digests),
             )
-            return await self._admission.admit(Grown(upload, blob, self._digests.of(upload)), label)
+            try:
+                return await self._admission.admit(Grown(upload, blob, digest), label)
+            finally:
+                self._digests.keep(upload.id, digest)  # who tries again need not read 20 GB again
 
     async def _put_together(self, holding: Holding) -> None:
         """Copy the parts, one behind the other (tus, Concatenation)."""
         upload = holding.upload
+        assert upload.length is not None
+        if self._blobs.free_bytes() < upload.length + DISK_MARGIN_BYTES:  # others came since it was begun
+            raise StorageFull("There is not enough room left to put the parts together.")
         digest = FileDigest()
         async with await self._blobs.grow(original_key(upload.id), 0) as blob:
-            for part in read_concat(upload.concat_header)[1]:
-                async with await self._blobs.open(original_key(part)) as reader:
-                    for start in range(0, reader.size, COPY_BYTES):
-                        piece = bytes(await reader.read(start, min(start + COPY_BYTES, reader.size)))
-                        await asyncio.gather(blob.write(piece), asyncio.to_thread(digest.update, piece))
+            try:
+                await self._copy(read_concat(upload.concat_header)[1], blob, digest)
+            except StorageFull:
+                await blob.cut(0)  # half a copy is of no use, and others need the room
+                raise
             if blob.size != upload.length:
                 raise BlobCut(f"the parts of {upload.id} have {blob.size} bytes, not {upload.length}")
             await blob.sync()
             await holding.commit({"offset": blob.size})
         self._digests.keep(upload.id, digest)
+
+    async def _copy(self, parts: tuple[str, ...], blob: GrowingBlob, digest: FileDigest) -> None:
+        for part in parts:
+            async with await self._blobs.open(original_key(part)) as reader:
+                for start in range(0, reader.size, COPY_BYTES):
+                    piece = bytes(await reader.read(start, min(start + COPY_BYTES, reader.size)))
+                    await asyncio.gather(blob.write(piece), asyncio.to_thread(digest.update, piece))
 
     async def _clear(self, upload: Upload) -> None:
         """Remove the bytes that no asset has, and those of the parts: they would fill the disk until they expire."""

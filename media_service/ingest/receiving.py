@@ -14,21 +14,22 @@ from typing import Any
 
 from media_service.errors import MediaServiceError
 from media_service.ingest.digests import BodyDigests, FileDigest
-from media_service.ingest.holds import TAKEN_OVER, Holding
+from media_service.ingest.holding import TAKEN_OVER, Holding
 from media_service.store.blobs import BlobTaken, GrowingBlob
 from media_service.store.disk import to_its_end
 
 # What one upload holds in memory, twice for a moment. Small enough for hundreds, large enough that the hops to threads
 # (about 50 us each) cost little.
 PIECE_BYTES = 512 << 10
+PIECE_CHUNKS = 4096  # of a body that comes byte by byte: what holds a chunk is larger than it
 SYNC_SECONDS = 1.0
 
 
 class Receiving:
     """Writes one body behind the bytes that `blob` has, which are those of `holding.upload.offset`.
 
-    `limit` is the most bytes that the upload may have in all, `beyond` the error of more. `digest` goes along. With `checks` nothing is committed
-    before the body is whole and right; `check_error` is raised if it is not.
+    `limit` is the most bytes that the upload may have in all, `beyond` the error of more. `digest` goes along. With `checks`
+    nothing is committed before the body is whole and right; `check_error` is raised if it is not.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Receiving:
             self._pending.append(chunk)
             self._pending_bytes += len(chunk)
             self._holding.received += len(chunk)
-            if self._pending_bytes >= PIECE_BYTES:
+            if self._pending_bytes >= PIECE_BYTES or len(self._pending) >= PIECE_CHUNKS:
                 await self._flush()
                 if self._failure is not None:
                     raise self._failure

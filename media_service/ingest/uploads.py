@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from media_service.errors import (
     BeyondLength,
     FinalUpload,
+    InconsistentLength,
     InvalidRequest,
     MediaServiceError,
     NotFound,
@@ -27,19 +25,17 @@ from media_service.errors import (
     UploadEnded,
 )
 from media_service.ingest.appending import Appender, discard, too_large
-from media_service.ingest.finishing import Digests, Finisher, digest_record
-from media_service.ingest.holds import Holding, Holds, mismatch, now_ms
-from media_service.ingest.intake import new_asset_id
+from media_service.ingest.beginning import new_upload, unless_made
+from media_service.ingest.finishing import Digests, Finisher
+from media_service.ingest.holding import Holding, now_ms
+from media_service.ingest.holds import Holds, mismatch
 from media_service.ingest.pipeline import Admission
+from media_service.ingest.sweeping import Sweeper
 from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Append, Creation
-
-SWEEP_SECONDS = 5.0  # two questions to an index; after a crash, clients wait for the lease and this
-
-log = logging.getLogger(__name__)
 
 
 class Uploads:
@@ -75,18 +71,16 @@ class Uploads:
             max_bytes=max_bytes,
             max_reserved_bytes=max_reserved_bytes,
         )
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(catalog, blobs, self._holds, self._digests, finish=self.outcome)
 
     async def __aenter__(self) -> Self:
-        self._sweeping = asyncio.create_task(self._sweep_on(), name="sweeping uploads")
+        self._sweeper.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._sweeping is not None
-        self._sweeping.cancel()
-        await asyncio.gather(self._sweeping, return_exceptions=True)
+        await self._sweeper.end()
         await self._finisher.end()
 
     def stop(self) -> None:
@@ -98,23 +92,31 @@ class Uploads:
     ) -> Upload:
         """A new upload with what its body brings; or, when the owner has begun one with this key before, that one.
 
-        Raises UploadTooLarge, UploadQuota, StorageFull, InvalidRequest for parts that cannot be put together, and whatever
-        `append` does. Without a key a creation that fails is forgotten: nobody ever learned its id.
+        Raises UploadTooLarge, UploadQuota, StorageFull, InvalidRequest for parts that cannot be put together,
+        InconsistentLength for the key of another file, and whatever `append` does. Without a key a creation that fails is
+        forgotten: nobody ever learned its id.
         """
         final = wish.concat == "final"
-        length = await self._length_of_parts(owner, wish.parts) if final else wish.length
-        self._check_room(length)
+        parts = await self._parts(owner, wish.parts)
+        length = sum(part.offset for part in parts) if final else wish.length
+        if length is not None and length > self.max_bytes:
+            raise too_large(self.max_bytes)
         if final and idempotency_key is None:
             # Who lost the answer asks again for the same parts, whose bytes have moved on by then. No client can send a key
             # that begins with a space.
             idempotency_key = f" {hashlib.sha256(wish.concat_header.encode()).hexdigest()}"
-        upload = await self._unless_made(self._new(owner, wish, length, idempotency_key))
+        upload = new_upload(
+            owner, wish, length=length, idempotency_key=idempotency_key, expires_at=self._holds.expiry()
+        )
+        upload = await unless_made(self._catalog, upload)
         try:
             known = await self._catalog.add_upload(
                 upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
             )
             if known.id != upload.id or known.state == "finished":
-                return known
+                return _same(known, length)
+            await self._check_unused(upload, parts)
+            await self._check_room(upload)
             if final:
                 return await self.outcome(upload)
             if not wish.has_content and not wish.complete and length != 0:
@@ -200,91 +202,42 @@ class Uploads:
             raise UploadEnded("All of the upload has arrived; nothing can be appended to it.")
         return await self.outcome(upload)
 
-    def _check_room(self, length: int | None) -> None:
-        if length is not None and length > self.max_bytes:
-            raise too_large(self.max_bytes)
-        if self._blobs.free_bytes() < (length or 0) + DISK_MARGIN_BYTES:
+    async def _check_room(self, upload: Upload) -> None:
+        """Of a new one: who asks again for one that has come needs no room. Raises StorageFull, and forgets it."""
+        if self._blobs.free_bytes() < (upload.length or 0) + DISK_MARGIN_BYTES:
+            await self.cancel(upload.id, upload.owner)
             raise StorageFull("There is not enough room left to keep this file.")
 
-    async def _length_of_parts(self, owner: str, parts: Sequence[str]) -> int:
-        """The length of what is put together (tus, Concatenation). Raises InvalidRequest."""
-        length = 0
+    async def _check_unused(self, upload: Upload, parts: Sequence[Upload]) -> None:
+        """Of a new one: who asks again for one that has come means its parts. Raises InvalidRequest, and forgets it."""
         for part in parts:
+            if part.state != "open":
+                await self.cancel(upload.id, upload.owner)
+                raise InvalidRequest(
+                    f"The upload {part.id} was put together with others before; its bytes are gone."
+                )
+
+    async def _parts(self, owner: str, ids: Sequence[str]) -> list[Upload]:
+        """What is to be put together (tus, Concatenation). Raises InvalidRequest."""
+        parts = []
+        for part_id in ids:
             try:
-                upload = await self.look(part, owner)
+                part = await self.look(part_id, owner)
             except NotFound:
-                raise InvalidRequest(f"There is no upload {part}.") from None
-            if upload.concat != "partial" or upload.length is None or upload.offset != upload.length:
-                raise InvalidRequest(f"The upload {part} is not a partial one that has all its bytes.")
-            length += upload.length
-        return length
+                raise InvalidRequest(f"There is no upload {part_id}.") from None
+            if part.concat != "partial" or part.offset != part.length:
+                raise InvalidRequest(f"The upload {part_id} is not a partial one that has all its bytes.")
+            parts.append(part)
+        return parts
 
-    def _new(self, owner: str, wish: Creation, length: int | None, idempotency_key: str | None) -> Upload:
-        moment = now_ms()
-        return Upload(
-            id=new_asset_id(),
-            owner=owner,
-            dialect=wish.dialect,
-            filename=wish.filename,
-            title=wish.title,
-            metadata=wish.metadata,
-            concat=wish.concat,
-            concat_header=wish.concat_header,
-            length=length,
-            complete=wish.concat == "final",
-            repr_digests=digest_record(wish.repr_digests),
-            idempotency_key=idempotency_key,
-            created_at=moment,
-            updated_at=moment,
-            expires_at=self._holds.expiry(),
+
+def _same(known: Upload, length: int | None) -> Upload:
+    """The upload that was begun with the key before. Raises InconsistentLength for a file that it cannot be."""
+    if None not in {length, known.length} and length != known.length:
+        raise InconsistentLength(
+            f"The Idempotency-Key is that of an upload of {known.length} bytes; this one has {length}."
         )
-
-    async def _unless_made(self, upload: Upload) -> Upload:
-        """The upload, finished already if its owner has made an asset with its key before, in whichever way."""
-        if upload.idempotency_key is None:
-            return upload
-        asset = await self._catalog.asset_of_key(upload.owner, upload.idempotency_key)
-        if asset is None:
-            return upload
-        return msgspec.structs.replace(
-            upload,
-            state="finished",
-            length=asset.size,
-            offset=asset.size,
-            complete=True,
-            asset_id=asset.id,
-            sha256=asset.sha256,
-        )
-
-    async def _sweep_on(self) -> None:
-        while True:
-            try:
-                await self._sweep()
-            except (MediaServiceError, OSError):
-                log.exception("sweeping uploads broke off; it goes on later")
-            await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _sweep(self) -> None:
-        """Finish what is complete and was not finished, and remove what has expired."""
-        for upload_id in await self._catalog.complete_uploads(now_ms()):
-            # Whatever goes wrong with one (the finisher logs it) is tried again, and does not keep the others waiting.
-            await asyncio.gather(self._take_up(upload_id), return_exceptions=True)
-        for upload_id in await self._catalog.expired_uploads(now_ms()):
-            try:
-                await self._expire(upload_id)
-            except NotFound:
-                continue  # somebody removed it
-            except (MediaServiceError, OSError):
-                log.exception("the upload %s has expired, and could not be removed", upload_id)
-
-    async def _take_up(self, upload_id: str) -> None:
-        await self.outcome(await self._catalog.upload(upload_id, None))
-
-    async def _expire(self, upload_id: str) -> None:
-        async with await self._holds.take(upload_id, None) as holding:
-            if holding.upload.expires_at <= now_ms():  # nobody went on with it meanwhile
-                log.info("the upload %s has expired", upload_id)
-                await discard(holding, self._blobs, self._digests)
+    return known
 
 
 def _is_over(upload: Upload) -> bool:

@@ -45,7 +45,8 @@ class Uploads(OnDatabase):
                 found = await connection.execute(select(uploads).where(_of_key(upload)))
                 for row in found.mappings():
                     return Upload(**row)
-            await _check_quota(connection, upload, max_open, max_reserved_bytes)
+            if upload.state == "open":  # of one whose asset is there already nothing will come
+                await _check_quota(connection, upload, max_open, max_reserved_bytes)
             await connection.execute(insert(uploads).values(asdict(upload)))
             return upload
 

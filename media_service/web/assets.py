@@ -65,7 +65,7 @@ async def _created(
     request: AnyRequest, catalog: Catalog, asset: Asset, *, unread: bool = False
 ) -> Response[AssetJson]:
     """The answer that names the asset. `unread`: it was there before, and of the request's body nothing was read."""
-    kind = Refusal[AssetJson] if unread and body_may_be_unread(request, 201) else Response[AssetJson]
+    kind = Refusal[AssetJson] if unread and body_may_be_unread(request) else Response[AssetJson]
     return kind(
         asset_json(asset, await catalog.renditions(asset.id), prefix_for(request, asset)),
         status_code=201,

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 
-from media_service.errors import MediaServiceError, MethodNotAllowed, OffsetMismatch, remembered
+from media_service.errors import (
+    MediaServiceError,
+    MethodNotAllowed,
+    OffsetMismatch,
+    ShuttingDown,
+    UploadPaused,
+    UploadStalled,
+    remembered,
+)
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
@@ -71,12 +79,15 @@ class Exchange:
         self.owner = owner_of(request)
         self._uploads = uploads
         self._idle_seconds = idle_seconds
-        self._unread = body_may_be_unread(request, 200)
+        self._unread = body_may_be_unread(request)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The request's body."""
-        async for chunk in body_chunks(self.request, idle_seconds=self._idle_seconds):
-            yield chunk
+        """The request's body. Raises UploadCut, UploadPaused."""
+        try:
+            async for chunk in body_chunks(self.request, idle_seconds=self._idle_seconds):
+                yield chunk
+        except UploadStalled as error:
+            raise UploadPaused(error.detail) from None
         self._unread = False
 
     async def meet(self, upload_id: str) -> Upload:
@@ -133,7 +144,9 @@ class Exchange:
     async def failed(self, error: MediaServiceError, upload_id: str | None = None) -> Answer:
         """The answer that tells of an error, and where the upload is."""
         upload: Upload | None = None
-        if upload_id is not None:
+        if upload_id is not None and not isinstance(
+            error, ShuttingDown
+        ):  # whose catalog may be closed already
             with suppress(MediaServiceError):
                 upload = await self._uploads.look(upload_id, self.owner)
         dialect = self.dialect or (None if upload is None else upload.dialect)

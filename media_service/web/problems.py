@@ -17,6 +17,7 @@ from media_service.errors import (
     NotFound,
     RequestTooLarge,
     UnsupportedBody,
+    UploadStalled,
 )
 from media_service.web.cors import PROBLEM_CORS, PUBLIC_PREFIX
 from media_service.web.refusal import Refusal, body_may_be_unread
@@ -52,7 +53,11 @@ def problem(
     if error.detail:
         body["detail"] = error.detail
     body |= error.members
-    kind = Refusal[bytes] if body_may_be_unread(request, error.status) else Response[bytes]
+    kind = (
+        Refusal[bytes]
+        if body_may_be_unread(request, stalled=isinstance(error, UploadStalled))
+        else Response[bytes]
+    )
     return kind(msgspec.json.encode(body), status_code=error.status, media_type=MEDIA_TYPE, headers=answer)
 
 

@@ -26,9 +26,9 @@ LINGER_BYTES = 8 << 20
 SMALL_BODY_BYTES = 64 << 10
 
 
-def body_may_be_unread(request: Request[Any, Any, Any], status: int) -> bool:
-    """Whether more of the request's body may follow than is worth reading."""
-    if "expect" in request.headers or "transfer-encoding" in request.headers or status == 408:
+def body_may_be_unread(request: Request[Any, Any, Any], *, stalled: bool = False) -> bool:
+    """Whether more of the request's body may follow than is worth reading; `stalled`: it is known to."""
+    if "expect" in request.headers or "transfer-encoding" in request.headers or stalled:
         # A client that was not told to continue may send the body or leave it out: what follows is anybody's guess.
         return True
     length = request.headers.get("content-length", "0")

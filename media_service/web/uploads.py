@@ -6,13 +6,15 @@ dialect of the request. docs/uploads.md says what clients see.
 
 from __future__ import annotations
 
+from asyncio import timeout
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 
 from litestar import HttpMethod, Response, delete, patch, post, route
 from litestar.params import Parameter
 
-from media_service.errors import MediaServiceError, MethodNotAllowed
+from media_service.errors import Busy, MediaServiceError, MethodNotAllowed, StorageFull
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.web.body import told_of_shutdown
@@ -31,6 +33,8 @@ from media_service.wire import resumable
 from media_service.wire.digests import read_idempotency_key
 from media_service.wire.disposition import clean_filename
 
+# How long a tus client that asks where its upload stands waits for the asset that is just being made of it.
+OUTCOME_SECONDS = 20.0
 ONE = f"{COLLECTION}/{{upload_id:str}}"
 
 
@@ -165,7 +169,14 @@ async def _state(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answe
         await exchange.meet(upload_id)
         if exchange.dialect == "ietf":
             resumable.check_retrieval(exchange.fields)
-        return exchange.state(await uploads.retrieve(upload_id, exchange.owner))
+        async with told_of_shutdown():
+            upload = await uploads.retrieve(upload_id, exchange.owner)
+            if exchange.dialect == "tus":
+                # To whom all is there, by the offset, it is over: tus-js-client asks no more. So it shall hear of the asset.
+                with suppress(Busy, StorageFull, TimeoutError):
+                    async with timeout(OUTCOME_SECONDS):
+                        upload = await uploads.outcome(upload)
+        return exchange.state(upload)
     except MediaServiceError as error:
         return await exchange.failed(error, upload_id)
 
@@ -189,7 +200,8 @@ async def _cancel(request: AnyRequest, uploads: Uploads, upload_id: str) -> Answ
     exchange = Exchange(request, uploads)
     try:
         await exchange.meet(upload_id)
-        await uploads.cancel(upload_id, exchange.owner)
+        async with told_of_shutdown():
+            await uploads.cancel(upload_id, exchange.owner)
     except MediaServiceError as error:
         return await exchange.failed(error, upload_id)
     return exchange.cancelled()

@@ -27,6 +27,13 @@ for line in sys.stdin:
         case ["hold"]:
             held = os.memfd_create("held")
             os.write(held, bytes(32 << 20))
+        case ["fork", "while", "holding"]:
+            mine = bytearray(os.urandom(32 << 20))
+            if (child := os.fork()) == 0:
+                exec(BURN)
+                os._exit(0)
+            os.waitpid(child, 0)
+            del mine
         case ["let", "go"]:
             os.close(held)
     print("done", flush=True)
@@ -74,6 +81,13 @@ def test_the_peak_is_what_was_held_at_a_time_in_memfds_too(obedient: Obedient) -
         obedient("let go")
     assert 32 * MIB <= memory.bytes - before < 40 * MIB
     assert memory_bytes(obedient.pid) - before < 8 * MIB
+
+
+def test_what_a_process_shares_with_a_fork_of_it_counts_once(obedient: Obedient) -> None:
+    before = memory_bytes(obedient.pid)
+    with PeakMemory(obedient.pid) as memory:
+        obedient("fork while holding")
+    assert 32 * MIB <= memory.bytes - before < 64 * MIB
 
 
 def test_what_is_done_by_hand_counts_as_the_receivers_and_what_was_made_is_removed(

@@ -162,6 +162,17 @@ async def test_the_holder_is_alone_until_it_lets_go(catalog: Catalog, other: Cat
     assert (taken.offset, taken.holder, taken.wanted) == (100, "second", False)
 
 
+async def test_who_does_not_ask_disturbs_no_holder(catalog: Catalog, other: Catalog) -> None:
+    await add(catalog, upload())
+    await hold(catalog, "first")
+    until = NOW + LEASE
+    for ask, expected in ((False, False), (True, True), (False, True)):
+        assert await other.hold_upload("one", "admin", "next", now=NOW, until=until, ask=ask) is None
+        assert (await catalog.upload("one", "admin")).wanted is expected
+    with pytest.raises(NotFound):
+        await other.hold_upload("unknown", "admin", "next", now=NOW, until=until, ask=False)
+
+
 async def test_the_holder_hears_that_it_is_wanted_until_it_lets_go(catalog: Catalog, other: Catalog) -> None:
     await add(catalog, upload())
     await hold(catalog, "first")
@@ -311,6 +322,11 @@ async def test_a_key_that_is_used_again_gives_the_same_upload_also_beyond_the_qu
     assert (await add(other, upload("six"))).id == "six"
     with pytest.raises(NotFound):
         await catalog.upload("two", None)
+
+
+async def test_an_upload_whose_asset_is_there_already_needs_no_quota(catalog: Catalog) -> None:
+    there = upload("one", state="finished", complete=True, key="k")
+    assert await add(catalog, there, max_open=0, max_reserved_bytes=0) == there
 
 
 async def test_of_many_uploads_with_one_key_one_is_made(catalog: Catalog, other: Catalog) -> None:

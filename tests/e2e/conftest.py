@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -12,6 +12,7 @@ from playwright.async_api import Page
 from tests.support.browser import browser, chromium_path
 from tests.support.browser import page as page_alone
 from tests.support.media import ffmpeg
+from tests.support.server import Server, running_server
 
 __all__ = ["browser", "chromium_path", "page_alone"]
 
@@ -41,6 +42,14 @@ class Site(NamedTuple):
 @pytest.fixture
 def site(server: Served, nginx: Proxied) -> Site:
     return Site(nginx.url.rstrip("/"), server.token)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service without a transcoder, for tests of uploads; modules that need another one have their own."""
+    directory = tmp_path_factory.mktemp("service")
+    with running_server(directory, transcode_workers=0) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from tests.support.api import listed
 from tests.support.assets import assert_problem, await_state
 from tests.support.films import Film, Films
 from tests.support.forms import CONTENT_TYPE, file, form, text
+from tests.support.nginx import Nginx
 from tests.support.raw_http import RawConnection
 from tests.support.resumable import (
     TUS,
@@ -169,6 +170,18 @@ def test_a_repeated_upload_is_answered_before_its_body_is_sent(
         assert path.rpartition("/")[2].encode() in body
         assert connection.closed_by_peer
     keeps_one(service, client, path)
+
+
+@pytest.mark.parametrize("way", SIMPLE)
+def test_a_repeated_upload_is_answered_through_nginx_too(
+    server: Server, nginx: Nginx, film: bytes, way: str
+) -> None:
+    again = {"Idempotency-Key": f"nginx-{way}"}
+    with server.client(url=nginx.url) as client:
+        path = WAYS[way](client, film, again)
+        answer = SIMPLE[way](client, vary(film, 20 * MIB, 1), again)
+        assert is_created(answer, film) == path
+        client.delete(path).raise_for_status()
 
 
 def test_of_uploads_with_one_key_that_come_at_once_one_becomes_the_asset(

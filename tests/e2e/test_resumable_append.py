@@ -24,16 +24,10 @@ from tests.support.resumable import (
     limits,
     retrieve,
 )
-from tests.support.server import Server, running_server
+from tests.support.server import Server
 from tests.support.uploads import answer_of, key
 
 MISMATCH = "https://iana.org/assignments/http-problem-types#mismatching-upload-offset"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("service"), transcode_workers=0) as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,26 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.nginx import running_nginx
 from tests.support.resumable import UPLOADS
-from tests.support.server import Server, running_server
+from tests.support.server import Server
 from tests.support.shared import shared_file
 
 EXTENSIONS = {
     *("creation", "creation-with-upload", "creation-defer-length"),
     *("termination", "checksum", "expiration", "concatenation"),
 }
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("service"), transcode_workers=0) as running:
-        yield running
 
 
 @pytest.mark.parametrize("way", ["directly", "through nginx"])

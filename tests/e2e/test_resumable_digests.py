@@ -30,14 +30,8 @@ from tests.support.resumable import (
     retrieve,
     tus_offset,
 )
-from tests.support.server import Server, running_server
+from tests.support.server import Server
 from tests.support.uploads import answer_of, key
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("service"), transcode_workers=0) as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.assets import assert_problem, await_state
 from tests.support.films import Film, Films
+from tests.support.processes import wait_until
+from tests.support.raw_http import RawConnection
 from tests.support.resumable import (
     IETF,
     IETF_BODY,
@@ -28,6 +30,7 @@ from tests.support.resumable import (
     retrieve,
 )
 from tests.support.server import Server, running_server
+from tests.support.uploads import blob_trees, key
 
 MIB = 1 << 20
 MAX_BYTES = 8 * MIB
@@ -106,6 +109,33 @@ def test_a_whole_film_in_the_first_request_is_an_asset_at_once(client: httpx.Cli
     path = is_asset_of(answer, film)
     asset = await_state(client, path.rpartition("/")[2], "playable")
     assert asset["filename"] == "ein Fülm.mp4"
+
+
+def test_a_file_name_is_only_ever_data(client: httpx.Client, film: bytes) -> None:
+    name = {"Content-Disposition": 'inline; filename="../../etc/cron.d/film.mp4"'}
+    answer = create(client, film, complete=True, headers=name)
+    assert answer.json()["filename"] == "film.mp4"
+
+
+def test_a_creation_that_was_cut_is_no_upload_or_is_found_by_its_key(
+    service: Server, client: httpx.Client, film: bytes
+) -> None:
+    """Without 104 a client cannot know the address of what it began in one request: it repeats the request instead."""
+    begun = {**key(service), **IETF, "Upload-Complete": "?1", "Content-Length": str(len(film))}
+    before = blob_trees(service)
+    for headers in (begun, {**begun, "Idempotency-Key": '"a-creation-that-is-cut"'}):
+        with RawConnection(service.port) as connection:
+            connection.request("POST", UPLOADS, {**headers, "Expect": "100-continue"})
+            assert connection.head().status == 100
+            connection.send(film[:1000])
+    answer = create(client, headers={"Idempotency-Key": '"a-creation-that-is-cut"'})
+    assert (answer.status_code, answer.headers["upload-complete"]) == (201, "?0")
+    path = path_of(answer.headers["location"])
+    kept = ietf_offset(client, path)
+    assert 0 <= kept <= 1000
+    is_asset_of(append(client, path, kept, film[kept:], complete=True), film)
+    mine = {path.rpartition("/")[2]}
+    wait_until(lambda: blob_trees(service) - before == mine, 10, "of the first one nothing is left")
 
 
 @pytest.mark.parametrize("first", [0, 1, 5000])

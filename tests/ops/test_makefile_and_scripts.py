@@ -111,7 +111,9 @@ def test_what_is_missing_is_said_and_installed(machine: Path) -> None:
     (machine / "ffprobe").unlink()
     done = packages(machine, "test")
     assert done.returncode == 0
-    assert done.stdout == "Installing with apt-get: ffmpeg nginx-light chromium bubblewrap kubernetes-client\n"
+    assert (
+        done.stdout == "Installing with apt-get: ffmpeg nginx-light chromium bubblewrap kubernetes-client\n"
+    )
     asked = (machine.parent / "apt.log").read_text().splitlines()
     assert asked[0].startswith("update")
     assert asked[1].endswith(" ffmpeg nginx-light chromium bubblewrap kubernetes-client")

@@ -356,7 +356,14 @@ def test_a_small_body_is_never_written_to_disk(
 
 def test_a_service_that_is_down_is_said_in_its_own_form(tmp_path: Path) -> None:
     with running_nginx(tmp_path / "nginx", free_port()) as proxy, httpx.Client(base_url=proxy.url) as client:
-        for path in ("/", "/media/1/original.mp4", "/media/1/poster.jpg", "/api/v1/assets", "/api/v1/events", "/readyz"):
+        for path in (
+            "/",
+            "/media/1/original.mp4",
+            "/media/1/poster.jpg",
+            "/api/v1/assets",
+            "/api/v1/events",
+            "/readyz",
+        ):
             answer = client.get(path)
             assert answer.status_code == 503
             assert answer.headers["content-type"] == "application/problem+json"

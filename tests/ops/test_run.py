@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -97,6 +98,17 @@ def address(terminal: Terminal, name: str) -> str:
     return str(found)
 
 
+def items(listing: str, headers: dict[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = httpx.get(listing, headers=headers).json()["items"]
+    return found
+
+
+def looked_at(listing: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The newest film, once it is indexed."""
+    wait_until(lambda: items(listing, headers)[0]["state"] != "probing", 30, "the film is looked at")
+    return items(listing, headers)[0]
+
+
 def test_it_starts_shows_a_film_and_stops_twice(tmp_path: Path) -> None:
     watched = []
     for _ in range(2):
@@ -107,11 +119,10 @@ def test_it_starts_shows_a_film_and_stops_twice(tmp_path: Path) -> None:
             watch = address(terminal, "watch and seek")
             assert httpx.get(watch).status_code == 200
             assert httpx.get(address(terminal, "admin panel")).status_code == 200
-            assets = httpx.get(watch.partition("/watch/")[0] + "/api/v1/assets", headers=headers).json()[
-                "items"
-            ]
-            assert [asset["title"] for asset in assets] == ["Sample film: a running clock"]
-            assert assets[0]["duration"] == pytest.approx(60, abs=0.1)
+            listing = watch.partition("/watch/")[0] + "/api/v1/assets"
+            titles = [asset["title"] for asset in items(listing, headers)]
+            assert titles == ["Sample film: a running clock"]
+            assert looked_at(listing, headers)["duration"] == pytest.approx(60, abs=0.1)
             watched.append(watch.partition("/watch/")[2])
             terminal.type(CTRL_Z)  # would hang the terminal, so it does nothing
             terminal.type(CTRL_C)

@@ -211,6 +211,32 @@ async def test_a_sync_that_failed_is_not_made_good_by_another(
     assert await get(blobs, "asset/a") == b"safe again"
 
 
+async def test_a_sync_that_failed_while_its_caller_was_cancelled_is_not_forgotten(
+    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller hears of the cancellation only; whoever syncs next must hear of the rest."""
+    started, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def broken(fd: int) -> None:
+        loop.call_soon_threadsafe(started.set)
+        go_on.wait(10)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with await blobs.grow("asset/a", 0) as blob:
+        await blob.write(b"lost")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", broken)
+            syncing = asyncio.create_task(blob.sync())
+            await started.wait()
+            syncing.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await syncing
+        with pytest.raises(StorageFull):
+            await blob.sync()
+
+
 async def test_a_full_disk_appends_nothing_and_takes_more_when_there_is_room(
     blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 
+from media_service.store.keys import original_key
 from tests.support.processes import wait_until
+from tests.support.server import Server
 
 UPLOADS = "/api/v1/uploads"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -145,6 +147,12 @@ def assert_problem_type(answer: httpx.Response, uri: str, code: str) -> dict[str
 
 
 # --- either ---------------------------------------------------------------------------------------------------
+
+
+def arrived_bytes(server: Server, path: str) -> int:
+    """How much of the upload lies in its blob, told or not."""
+    blob = server.data_dir / "blobs" / original_key(path.rpartition("/")[2])
+    return blob.stat().st_size if blob.exists() else 0
 
 
 def finished(client: httpx.Client, path: str) -> dict[str, Any]:

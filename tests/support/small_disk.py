@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,24 @@ import pytest
 MIB = 1 << 20
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 80 MiB, of which the service leaves the last 64 to its catalog; it is mounted on `media` in it."""
-    mounted = tmp_path / "media"
-    mounted.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(mounted)]
+@contextmanager
+def disk_of(mib: int, place: Path) -> Iterator[Path]:
+    """A file system of so many MiB on `place`. Skips the test where none can be mounted."""
+    place.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(place)]
     if subprocess.run(argv, check=False, capture_output=True).returncode:
         pytest.skip("mounting a file system is not allowed here")
     try:
-        yield tmp_path
+        yield place
     finally:
-        subprocess.run(["umount", str(mounted)], check=True)
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 80 MiB, of which the service leaves the last 64 to its catalog; it is mounted on `media` in it."""
+    with disk_of(80, tmp_path / "media"):
+        yield tmp_path
 
 
 def fill(path: Path, *, but: int = 0) -> None:

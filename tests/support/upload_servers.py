@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar, cast
 import pytest
 
 from media_service.errors import CatalogUnavailable
-from media_service.ingest import holds, receiving
+from media_service.ingest import holding, holds, receiving
 from media_service.ingest.finishing import Digests, Finisher
+from media_service.ingest.holding import Holding
 from media_service.ingest.holds import Holds
 from media_service.ingest.pipeline import Admission, Arrived, Label
 from media_service.ingest.uploads import Uploads
@@ -77,7 +78,7 @@ def whole(*chunks: bytes) -> Body:
 
 
 class Clock:
-    """Stands still until it is moved; for `holds.time`."""
+    """Stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
@@ -162,8 +163,8 @@ class Taker:
             size=arrived.size,
             sha256=arrived.sha256,
             state="probing",
-            created_at=holds.now_ms(),
-            updated_at=holds.now_ms(),
+            created_at=holding.now_ms(),
+            updated_at=holding.now_ms(),
         )
         known = await self.catalog.add_asset(asset, owner=label.owner, idempotency_key=label.idempotency_key)
         if known.id == asset.id:
@@ -250,14 +251,18 @@ class UploadServer:
 
     async def is_free(self, upload: Upload) -> bool:
         """Nobody holds it, here or anywhere."""
-        return self.holds.here(upload.id) is None and (await self.row(upload)).holder is None
+        return self.holding(upload) is None and (await self.row(upload)).holder is None
+
+    def holding(self, upload: Upload) -> Holding | None:
+        """Who writes to it in this very server."""
+        return self.holds._here.get(upload.id)
 
     def content(self, upload: Upload) -> bytes:
         """The bytes that its blob has."""
         return (self.root / original_key(upload.id)).read_bytes()
 
     async def sweep(self) -> None:
-        await self.uploads._sweep()
+        await self.uploads._sweeper.sweep()
 
     async def kill(self) -> None:
         """End as `kill -9` would: nothing more reaches the catalog, and whoever held something holds it on."""
@@ -280,9 +285,16 @@ async def opened_server(directory: Path, **options: Any) -> AsyncIterator[Upload
         await server.finisher.end()
 
 
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What leases and expiries go by from now on."""
+    clock = Clock()
+    monkeypatch.setattr(holding, "time", clock)
+    return clock
+
+
 def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens each second happens each few milliseconds."""
-    monkeypatch.setattr(holds, "RENEW_SECONDS", 0.005)
+    monkeypatch.setattr(holding, "RENEW_SECONDS", 0.005)
     monkeypatch.setattr(holds, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(receiving, "SYNC_SECONDS", 0.005)
 
@@ -304,3 +316,35 @@ def gated_writes(monkeypatch: pytest.MonkeyPatch, act: Callable[..., Any] = writ
     gate = ThreadGate(act)
     monkeypatch.setattr(local_growing, "write_all", gate)
     return gate
+
+
+class Renewals:
+    """The renewals of a server: counted, and broken on demand."""
+
+    def __init__(self, server: UploadServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error: Exception | None = None
+        self.tried = 0
+        self._renew = server.catalog.renew_hold
+        self._turn = asyncio.Event()
+        monkeypatch.setattr(server.catalog, "renew_hold", self)
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> bool:
+        self.tried += 1
+        try:
+            if self.error is not None:
+                raise self.error
+            return await self._renew(*args, **kwargs)
+        finally:
+            self._turn.set()
+
+    async def more(self, count: int = 2) -> None:
+        """Until there have been so many more."""
+        async with asyncio.timeout(5):
+            for _ in range(count):
+                self._turn.clear()
+                await self._turn.wait()
+
+
+async def take(server: UploadServer, upload: Upload, *, at: int | None = None) -> Holding:
+    """The right to write, for the client that the tests play."""
+    return await server.holds.take(upload.id, OWNER, at=at)
