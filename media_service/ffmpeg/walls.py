@@ -87,6 +87,8 @@ def candidates() -> list[Walls]:
     found = [Walls(files="landlock", version=version, filter=machine)] if version else []
     if shutil.which("bwrap", path=environment()["PATH"]):
         found.append(Walls(files="bubblewrap", filter=machine))
+    if version and machine:  # a profile around us may refuse filters, and nothing else
+        found.append(Walls(files="landlock", version=version))
     found.append(Walls(files="none", filter=machine))
     if machine:
         found.append(Walls(files="none"))
@@ -98,8 +100,10 @@ def readable() -> tuple[str, ...]:
     """Files and directories that hold what ffmpeg is made of, without links and without what lies in another of them."""
     path = environment()["PATH"]
     programs = [Path(found).resolve() for name in PROGRAMS if (found := shutil.which(name, path=path))]
-    # An ffmpeg of one's own, /opt/ffmpeg/bin, brings its libraries along in /opt/ffmpeg/lib.
-    beside = [place for one in programs for place in (one.parent, one.parent.parent / "lib")]
+    # An ffmpeg of one's own, /opt/ffmpeg/bin, brings its libraries along in /opt/ffmpeg/lib. One that lies elsewhere may
+    # have anything beside it: the data directory, somebody's home.
+    homes = [one.parent for one in programs if one.parent.name in {"bin", "sbin"}]
+    beside = [*programs, *homes, *(home.parent / "lib" for home in homes)]
     places = {place.resolve() for place in (*map(Path, (*_LIBRARIES, *_DEVICES)), *beside)}
     return tuple(str(place) for place in sorted(places) if place.exists() and not places & set(place.parents))
 

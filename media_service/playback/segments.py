@@ -15,7 +15,7 @@ from media_service.store.catalog import Catalog
 from media_service.store.keys import original_key
 from media_service.store.records import SegmentPlace
 from media_service.timeline import packaging
-from media_service.timeline.outline import Kind, OutlineRendition
+from media_service.timeline.outline import Kind, Outline, OutlineRendition
 from media_service.wire.representation import BlobExtent, Extent, MemoryExtent, Representation
 from media_service.work.demand import Demand
 from media_service.work.indexes import Indexes
@@ -33,8 +33,7 @@ class Segments:
 
     async def init(self, asset_id: str, access: Access, name: str, version: str | None) -> Representation:
         """A rendition's init segment."""
-        outline = await self._opener.outline(asset_id, access)
-        rendition = rendition_of(outline, name)
+        outline, rendition = await self._rendition(asset_id, access, name)
         access.rendition(rendition)
         # The row says that the asset is still there and who may have it, also where it says nothing else.
         place = await self._catalog.init_place(asset_id, name)
@@ -56,9 +55,9 @@ class Segments:
         self, asset_id: str, access: Access, name: str, number: int, version: str | None
     ) -> Representation:
         """A rendition's media segment `number`, from 0."""
-        outline = await self._opener.outline(asset_id, access)
-        rendition = rendition_of(outline, name)
+        outline, rendition = await self._rendition(asset_id, access, name)
         if not 0 <= number < rendition.count:
+            await self._opener.film(asset_id, access)
             raise NotFound(f"This rendition has {rendition.count} segments, no number {number}.")
         access.segment(outline, rendition, number)
         if rendition.packaged is None:
@@ -69,6 +68,14 @@ class Segments:
             extents = await self._packaged(asset_id, access, rendition, number)
             etag = f"{outline.version}-{name}-{number}"
         return Representation(extents, segment_type(rendition.kind), etag, None, versioned(outline, version))
+
+    async def _rendition(self, asset_id: str, access: Access, name: str) -> tuple[Outline, OutlineRendition]:
+        outline = await self._opener.outline(asset_id, access)
+        try:
+            return outline, rendition_of(outline, name)
+        except NotFound:
+            await self._opener.film(asset_id, access)  # who may not have the film is not told what it has not
+            raise
 
     async def _made(self, asset_id: str, access: Access, name: str, number: int) -> SegmentPlace:
         try:

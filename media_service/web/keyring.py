@@ -37,6 +37,7 @@ class Keyring:
         self._admin_digest = digest_of(admin_token)
         self._now = now
         self._remembered: dict[str, tuple[float, Caller]] = {}  # by digest; only keys that exist
+        self._revocations = 0
 
     async def caller(self, secret: str) -> Caller | None:
         """Who comes with this key; None for one that is unknown or revoked. Raises CatalogUnavailable."""
@@ -50,17 +51,21 @@ class Keyring:
         )  # before the catalog is asked: what it says is true of then, however long the rest takes
         if caller is not None and now < until:
             return caller
+        revocations = self._revocations
         key = await self._catalog.key_of_digest(digest)
         if key is None:
             return None
         await self._keep_use(key)
         caller = caller_of(key)
+        if revocations != self._revocations:
+            return caller  # it may have been this one, meanwhile: the next request asks again
         fresh = {known: found for known, found in self._remembered.items() if now < found[0]}
         self._remembered = fresh | {digest: (now + REMEMBERED_SECONDS, caller)}
         return caller
 
     def forget(self) -> None:
         """A key was revoked here: it ends at once."""
+        self._revocations += 1
         self._remembered.clear()
 
     async def _keep_use(self, key: ApiKey) -> None:

@@ -123,6 +123,7 @@ def test_a_cookie_alone_changes_nothing(browser: httpx.Client, server: Server) -
         {"X-CSRF-Token": proof, "Sec-Fetch-Site": "none"},
         {"X-CSRF-Token": proof, "Origin": "http://evil.example"},
         {"X-CSRF-Token": proof, "Origin": "null"},
+        {"X-CSRF-Token": proof, "Origin": "http://["},
     ]
     for headers in forged:
         for method, path in (
@@ -158,7 +159,12 @@ def test_a_key_needs_no_proof_and_counts_before_the_cookie(browser: httpx.Client
 
 def test_no_other_site_signs_somebody_in(browser: httpx.Client, server: Server) -> None:
     wish = {"token": server.token}
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ):
         assert_problem(browser.post(SESSION, json=wish, headers=headers), 403, "csrf")
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
         answer = browser.post(

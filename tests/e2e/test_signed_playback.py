@@ -34,6 +34,13 @@ SEGMENTS = (
 )
 ALL = (*FILES, POSTER, *LISTS, "hls/source/iframes.m3u8", *SEGMENTS)
 EVERYTHING = (*ALL, "subtitles/0.vtt", "hls/subtitles-0/index.m3u8")
+ABSENT = (
+    "hls/nope/0.m4s",
+    "hls/nope/init.mp4",
+    "hls/nope/index.m3u8",
+    "hls/240p/9999.m4s",
+    "hls/source/9999.m4s",
+)
 
 
 class Theatre(NamedTuple):
@@ -102,6 +109,9 @@ def test_without_a_token_nothing_of_a_signed_film_is_given_and_nothing_is_made_o
         assert theatre.viewer.head(address).status_code == 403
         # An API key is no ticket: players do not send it, and pages would learn to.
         assert_problem(theatre.client.get(address), 403, "playback_denied")
+    for path in ABSENT:
+        # Not even what it has not: the names and the number of its parts say how long it is.
+        assert_problem(theatre.viewer.get(f"/media/{theatre.film}/{path}"), 403, "playback_denied")
     assert theatre.made() == made
     assert_problem(theatre.viewer.get(f"/watch/{theatre.film}/asset.json"), 403, "playback_denied")
 

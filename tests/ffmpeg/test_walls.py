@@ -240,6 +240,7 @@ def test_the_strongest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert candidates() == [
         Walls(files="landlock", version=2, filter="aarch64"),
         Walls(files="bubblewrap", filter="aarch64"),
+        Walls(files="landlock", version=2),
         Walls(files="none", filter="aarch64"),
         Walls(files="none"),
     ]
@@ -280,6 +281,18 @@ def test_an_ffmpeg_of_ones_own_is_found_with_its_libraries(
     found = readable.__wrapped__()
     assert {str(program.parent), str(tmp_path / "opt" / "lib")} <= set(found)
     assert "/" not in found
+
+
+def test_of_what_lies_beside_an_ffmpeg_anywhere_else_nothing_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = readable.__wrapped__()
+    assert str(program) in found
+    assert str(tmp_path) not in found
 
 
 def test_what_may_be_read_holds_no_data() -> None:

@@ -94,6 +94,22 @@ async def test_a_key_that_is_revoked_here_ends_at_once(keyring: Keyring, catalog
     assert await keyring.caller(secret) is None
 
 
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
+    keyring: Keyring, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, secret = await made(catalog, "read")
+    use_key = catalog.use_key
+
+    async def revoked_meanwhile(key_id: str, *, now: int) -> None:
+        await catalog.revoke_key(key.id, now=2)
+        keyring.forget()
+        await use_key(key_id, now=now)
+
+    monkeypatch.setattr(catalog, "use_key", revoked_meanwhile)
+    assert await keyring.caller(secret)  # it began before the end
+    assert await keyring.caller(secret) is None
+
+
 async def test_known_keys_ask_the_catalog_once_in_a_while(
     keyring: Keyring, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
