@@ -17,8 +17,14 @@ PLAYABLE_MS = 30_000
 SEEK = """async (seconds) => {
   const video = document.querySelector("video");
   const seeked = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+  // "seeked" may come before the frame is there to be drawn.
+  const shown = new Promise((done) => {
+    const look = (_, { mediaTime }) =>
+      Math.abs(mediaTime - seconds) < 0.1 ? done() : video.requestVideoFrameCallback(look);
+    video.requestVideoFrameCallback(look);
+  });
   video.currentTime = seconds;
-  await seeked;
+  await Promise.all([seeked, shown]);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [160, 90];
   const context = canvas.getContext("2d");
