@@ -234,9 +234,13 @@ async def test_waiting_for_a_segment_is_said_in_words(page: Page, site: Site, as
         await go_on.wait()
         await route.continue_()
 
+    await page.route(
+        "**/hls/240p/*.m4s*", hold
+    )  # from the start: else a quick machine has loaded all of it by then
     await watch(page, site, asset)
-    await page.route("**/hls/240p/*.m4s*", hold)
     await page.get_by_label("Quality").select_option("240p")
+    # Whatever was loaded before: only 240p is now, and a seek waits for it.
+    await page.evaluate("document.querySelector('video').currentTime = 6")
     await expect(page.get_by_text("This part is being made…")).to_be_visible()
     go_on.set()
     await expect(page.get_by_text("This part is being made…")).to_be_hidden()
