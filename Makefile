@@ -11,8 +11,8 @@ help: ## this list
 run: install ## install what is missing, start the service, upload a sample film, say where to look
 	@$(VENV)python scripts/run.py
 
-test: lint ## everything that CI runs: format, lint, types, tests (three at a time: half of them wait)
-	$(VENV)python -m pytest -m "not torture" -n 3 --dist loadfile
+test: lint ## everything that CI runs: format, lint, types, tests (two at a time: half of them wait for ffmpeg or a browser)
+	$(VENV)python -m pytest -m "not torture" -n 2 --dist loadfile
 
 lint: install-dev ## format, lint and types only
 	$(VENV)ruff format --check .

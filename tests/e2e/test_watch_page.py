@@ -17,8 +17,16 @@ PLAYABLE_MS = 30_000
 SEEK = """async (seconds) => {
   const video = document.querySelector("video");
   const seeked = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+  // "seeked" may come before the frame is there to be drawn.
+  const shown = new Promise((done) => {
+    const look = (_, { mediaTime }) =>
+      Math.abs(mediaTime - seconds) < 0.1 ? done() : video.requestVideoFrameCallback(look);
+    video.requestVideoFrameCallback(look);
+  });
   video.currentTime = seconds;
   await seeked;
+  // A frame that is there already is not presented once more.
+  await Promise.race([shown, new Promise((done) => setTimeout(done, 1000))]);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [160, 90];
   const context = canvas.getContext("2d");
@@ -228,9 +236,13 @@ async def test_waiting_for_a_segment_is_said_in_words(page: Page, site: Site, as
         await go_on.wait()
         await route.continue_()
 
+    await page.route(
+        "**/hls/240p/*.m4s*", hold
+    )  # from the start: else a quick machine has loaded all of it by then
     await watch(page, site, asset)
-    await page.route("**/hls/240p/*.m4s*", hold)
     await page.get_by_label("Quality").select_option("240p")
+    # Whatever was loaded before: only 240p is now, and a seek waits for it.
+    await page.evaluate("document.querySelector('video').currentTime = 6")
     await expect(page.get_by_text("This part is being made…")).to_be_visible()
     go_on.set()
     await expect(page.get_by_text("This part is being made…")).to_be_hidden()
