@@ -39,8 +39,6 @@ def new_upload(
 
 async def unless_made(catalog: Catalog, upload: Upload) -> Upload:
     """The upload, finished already if its owner has made an asset with its key before, in whichever way."""
-    if upload.idempotency_key is None:
-        return upload
     asset = await catalog.asset_of_key(upload.owner, upload.idempotency_key)
     if asset is None:
         return upload

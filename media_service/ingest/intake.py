@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from media_service.errors import Busy, EmptyUpload, StorageFull, UploadTooLarge
+from media_service.ingest.pieces import Pieces
 from media_service.memory.budget import Budget, Reservation
 from media_service.memory.buffer import Buffer
 from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore, BlobWriter
@@ -24,7 +25,6 @@ from media_service.store.keys import original_key
 PIECE_BYTES = (
     1 << 20
 )  # one hop to a thread (about 50 us) per MiB costs nothing; per 64 KiB socket read it would
-PIECE_CHUNKS = 4096  # of a body that comes byte by byte: what holds a chunk is larger than it
 RESERVE_STEP_BYTES = 8 << 20  # how an upload of unknown length grows its reservation
 
 
@@ -80,8 +80,7 @@ class Incoming:
         self._writer: BlobWriter | None = None
         self._writers = AsyncExitStack()
         self._disowned = False
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self._pending = Pieces(PIECE_BYTES)
         self._digest = hashlib.sha256()
 
     async def __aenter__(self) -> Self:
@@ -118,9 +117,7 @@ class Incoming:
             raise UploadTooLarge(
                 f"The file has more than {self._max_bytes} bytes, which is the most accepted."
             )
-        self._pending.append(data)
-        self._pending_bytes += len(data)
-        if self._pending_bytes >= PIECE_BYTES or len(self._pending) >= PIECE_CHUNKS:
+        if self._pending.add(data):
             await self._flush()
 
     async def finish(self) -> None:
@@ -144,9 +141,7 @@ class Incoming:
         self._disowned = True
 
     async def _flush(self) -> None:
-        piece = b"".join(self._pending)
-        self._pending.clear()
-        self._pending_bytes = 0
+        piece = self._pending.take()
         if not piece:
             return
         if self._buffer is not None and not self._fits(self._buffer.size + len(piece)):

@@ -15,13 +15,13 @@ from typing import Any
 from media_service.errors import MediaServiceError
 from media_service.ingest.digests import BodyDigests, FileDigest
 from media_service.ingest.holding import TAKEN_OVER, Holding
+from media_service.ingest.pieces import Pieces
 from media_service.store.blobs import BlobTaken, GrowingBlob
 from media_service.store.disk import to_its_end
 
 # What one upload holds in memory, twice for a moment. Small enough for hundreds, large enough that the hops to threads
 # (about 50 us each) cost little.
 PIECE_BYTES = 512 << 10
-PIECE_CHUNKS = 4096  # of a body that comes byte by byte: what holds a chunk is larger than it
 SYNC_SECONDS = 1.0
 
 
@@ -52,8 +52,7 @@ class Receiving:
         self._check_error = check_error
         self._limit = limit
         self._beyond = beyond
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self._pending = Pieces(PIECE_BYTES)
         self._writing = asyncio.Lock()
         self._synced = blob.size
         self._failure: Exception | None = None
@@ -104,10 +103,8 @@ class Receiving:
                 raise self._holding.leave  # who asked counts on the bytes that there were
             if self._holding.received + len(chunk) > self._limit:
                 raise self._beyond
-            self._pending.append(chunk)
-            self._pending_bytes += len(chunk)
             self._holding.received += len(chunk)
-            if self._pending_bytes >= PIECE_BYTES or len(self._pending) >= PIECE_CHUNKS:
+            if self._pending.add(chunk):
                 await self._flush()
                 if self._failure is not None:
                     raise self._failure
@@ -123,9 +120,7 @@ class Receiving:
     async def _flush(self) -> None:
         """Write what is pending, unless something before it is lost: then it is of no use."""
         async with self._writing:
-            piece = b"".join(self._pending)
-            self._pending.clear()
-            self._pending_bytes = 0
+            piece = self._pending.take()
             if piece and self._failure is None and not self._holding.lost:
                 await to_its_end(self._write(piece))
 

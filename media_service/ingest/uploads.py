@@ -114,9 +114,8 @@ class Uploads:
                 upload, max_open=self._max_open, max_reserved_bytes=self._max_reserved_bytes, now=now_ms()
             )
             if known.id != upload.id or known.state == "finished":
-                return _same(known, length)
-            await self._check_unused(upload, parts)
-            await self._check_room(upload)
+                return await self.outcome(_same(known, length))
+            await self._check_new(upload, parts)
             if final:
                 return await self.outcome(upload)
             if not wish.has_content and not wish.complete and length != 0:
@@ -202,20 +201,21 @@ class Uploads:
             raise UploadEnded("All of the upload has arrived; nothing can be appended to it.")
         return await self.outcome(upload)
 
-    async def _check_room(self, upload: Upload) -> None:
-        """Of a new one: who asks again for one that has come needs no room. Raises StorageFull, and forgets it."""
-        if self._blobs.free_bytes() < (upload.length or 0) + DISK_MARGIN_BYTES:
-            await self.cancel(upload.id, upload.owner)
-            raise StorageFull("There is not enough room left to keep this file.")
+    async def _check_new(self, upload: Upload, parts: Sequence[Upload]) -> None:
+        """Of a new one only: who asks again for one that has come needs no room, and means the parts that it was made of.
 
-    async def _check_unused(self, upload: Upload, parts: Sequence[Upload]) -> None:
-        """Of a new one: who asks again for one that has come means its parts. Raises InvalidRequest, and forgets it."""
-        for part in parts:
-            if part.state != "open":
-                await self.cancel(upload.id, upload.owner)
-                raise InvalidRequest(
-                    f"The upload {part.id} was put together with others before; its bytes are gone."
-                )
+        Raises InvalidRequest, StorageFull, and forgets it, with a key or without.
+        """
+        problem: MediaServiceError | None = None
+        if used := next((part for part in parts if part.state != "open"), None):
+            problem = InvalidRequest(
+                f"The upload {used.id} was put together with others before; its bytes are gone."
+            )
+        elif self._blobs.free_bytes() < (upload.length or 0) + DISK_MARGIN_BYTES:
+            problem = StorageFull("There is not enough room left to keep this file.")
+        if problem is not None:
+            await self.cancel(upload.id, upload.owner)
+            raise problem
 
     async def _parts(self, owner: str, ids: Sequence[str]) -> list[Upload]:
         """What is to be put together (tus, Concatenation). Raises InvalidRequest."""

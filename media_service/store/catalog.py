@@ -81,8 +81,10 @@ class Catalog(Renditions, Uploads, ApiKeys, Webhooks):
         rows = await self._read(select(*_ASSET).where(assets.c.id == asset_id))
         return Asset(**only(rows, "asset"))
 
-    async def asset_of_key(self, owner: str, idempotency_key: str) -> Asset | None:
-        """The asset that the owner made with this key."""
+    async def asset_of_key(self, owner: str, idempotency_key: str | None) -> Asset | None:
+        """The asset that the owner made with this key; None also without a key."""
+        if idempotency_key is None:
+            return None
         rows = await self._read(select(*_ASSET).where(_made_with(owner, idempotency_key)))
         return Asset(**rows[0]) if rows else None
 

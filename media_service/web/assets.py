@@ -56,11 +56,6 @@ def _visibility(request: AnyRequest, text: str | None) -> Visibility | None:
     return "public"
 
 
-async def _known(catalog: Catalog, owner: str, key: str | None) -> Asset | None:
-    """The asset that the owner made with this key before."""
-    return None if key is None else await catalog.asset_of_key(owner, key)
-
-
 async def _created(
     request: AnyRequest, catalog: Catalog, asset: Asset, *, unread: bool = False
 ) -> Response[AssetJson]:
@@ -101,7 +96,7 @@ async def upload_form(
     if not content_type.lower().startswith("multipart/form-data"):
         raise UnsupportedBody("POST takes multipart/form-data; send the bare file with PUT.")
     owner, key = owner_of(request), read_idempotency_key(fields_of(request))
-    if (known := await _known(catalog, owner, key)) is not None:
+    if (known := await catalog.asset_of_key(owner, key)) is not None:
         return await _created(request, catalog, known, unread=True)
     form = FileForm()
     async with (
@@ -155,7 +150,7 @@ async def upload_raw(
         idempotency_key=read_idempotency_key(fields),
         digests=read_file_digests(fields),
     )
-    if (known := await _known(catalog, label.owner, label.idempotency_key)) is not None:
+    if (known := await catalog.asset_of_key(label.owner, label.idempotency_key)) is not None:
         return await _created(request, catalog, known, unread=True)
     async with (
         bodies.one_of(label.owner),

@@ -122,9 +122,10 @@ class Exchange:
         return self._answer(None, 204, self._progress(upload))
 
     def cancelled(self) -> Answer:
-        """To DELETE."""
-        spoken = resumable.problem_headers("tus", None, 0, max_bytes=0) if self.dialect == "tus" else {}
-        return Response(None, status_code=204, headers={**NO_STORE, **spoken})
+        """To DELETE, after `meet`."""
+        assert self.dialect is not None
+        headers = {**NO_STORE, **resumable.cancel_headers(self.dialect)}
+        return Response(None, status_code=204, headers=headers)
 
     async def ended(self, upload: Upload, catalog: Catalog, *, strict: bool, created: bool) -> Answer:
         """To the request that brought the last byte, or asks for its answer once more. `created`: to a POST."""
@@ -178,8 +179,7 @@ class Exchange:
         headers = {**NO_STORE, **headers}
         if self._unread:
             # What repeats a request that was answered before need not be read again.
-            content = b"" if body is None else msgspec.json.encode(body)
-            return Refusal(content, status_code=status, headers=headers, media_type="application/json")
+            return Refusal(b"" if body is None else body, status_code=status, headers=headers)
         return Response(body, status_code=status, headers=headers)
 
 

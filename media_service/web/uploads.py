@@ -82,7 +82,6 @@ async def create_upload(
             upload = await uploads.create(
                 exchange.owner, wish, exchange.chunks(), idempotency_key=read_idempotency_key(exchange.fields)
             )
-            upload = await uploads.outcome(upload)
         if upload.state == "open" or upload.concat == "partial":
             return exchange.begun(upload)
         return await exchange.ended(upload, catalog, strict=wish.strict, created=True)

@@ -30,6 +30,7 @@ __all__ = [
     "Headers",
     "Shown",
     "asked_method",
+    "cancel_headers",
     "check_retrieval",
     "check_version",
     "dialect_of",
@@ -110,6 +111,11 @@ def problem_headers(dialect: Dialect, shown: Shown | None, now: int, *, max_byte
     if dialect == "tus":
         return tus.problem_headers()
     return ietf_uploads.problem_headers(shown, now, max_bytes=max_bytes)
+
+
+def cancel_headers(dialect: Dialect) -> dict[str, str]:
+    """Of answers to DELETE: the upload is gone, so only the version is left to tell (tus, Core)."""
+    return tus.problem_headers() if dialect == "tus" else {}
 
 
 def options_headers(max_bytes: int, expires_seconds: int) -> dict[str, str]:

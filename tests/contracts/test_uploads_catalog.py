@@ -431,6 +431,7 @@ async def test_an_asset_made_with_a_key_is_made_once(catalog: Catalog, other: Ca
     assert await catalog.asset_ids() == {"one", "three", "four", "five", "six"}
     assert await catalog.asset_of_key("admin", "k") == first
     assert await catalog.asset_of_key("admin", "absent") is None
+    assert await catalog.asset_of_key("admin", None) is None
     await catalog.delete_asset("one")
     assert await catalog.asset_of_key("admin", "k") is None
     assert (await other.add_asset(asset("seven"), owner="admin", idempotency_key="k")).id == "seven"

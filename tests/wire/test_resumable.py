@@ -9,6 +9,7 @@ from media_service.wire.resumable import (
     Dialect,
     Shown,
     asked_method,
+    cancel_headers,
     check_retrieval,
     check_version,
     dialect_of,
@@ -100,6 +101,8 @@ def test_answers_are_in_the_dialect_that_is_asked_for() -> None:
         assert headers("ietf", shown("tus"), NOW)["upload-complete"] == "?0"
     assert problem_headers("tus", None, NOW, max_bytes=5)["tus-version"] == "1.0.0"
     assert problem_headers("ietf", shown("ietf"), NOW, max_bytes=5)["upload-offset"] == "5"
+    assert cancel_headers("tus")["tus-resumable"] == "1.0.0"
+    assert cancel_headers("ietf") == {}
 
 
 def test_options_answer_in_both_dialects() -> None:
