@@ -113,9 +113,12 @@ async def test_a_page_of_another_site_can_do_nothing_with_the_cookie(
     asset = await library.put(film, "Wanted elsewhere.mp4")
     await sign_in(page, site)
     # The same machine under another name is another site; the cookie is not sent, and nothing could be read.
-    elsewhere = site.url.replace("127.0.0.1", "localhost")
+    elsewhere = site.url.replace("127.0.0.1", "localhost") + "/theirs"
     foreign = await page.context.new_page()
-    await foreign.goto(f"{elsewhere}/livez")
+    await foreign.route(
+        elsewhere, lambda route: route.fulfill(content_type="text/html", body="<title>Theirs</title>")
+    )
+    await foreign.goto(elsewhere)
     attempt = """async ([url, method, headers]) => {
         const options = {method, headers, credentials: "include", mode: headers ? "cors" : "no-cors"};
         try { return (await fetch(url, options)).status } catch { return "refused" }
