@@ -9,7 +9,7 @@ export class Stream {
   #hls;
   #video;
   #hooks;
-  #loading = null; // the fragment that is being loaded
+  #loading = new Map(); // the fragments that are being loaded, by their type: picture and sound come side by side
   #hole = null; // the fragment that cannot be had; nothing is loaded until the viewer is at it or somewhere else
   #recovered = false;
   #flushed; // the name of hls.js' event
@@ -28,8 +28,10 @@ export class Stream {
     const hls = (this.#hls = new Hls(settings({ at, speed })));
     const { Events } = Hls;
     this.#flushed = Events.BUFFER_FLUSHED;
-    hls.on(Events.FRAG_LOADING, (_, { frag }) => (this.#loading = frag));
-    for (const name of [Events.FRAG_LOADED, Events.FRAG_LOAD_EMERGENCY_ABORTED]) hls.on(name, () => (this.#loading = null));
+    hls.on(Events.FRAG_LOADING, (_, { frag }) => this.#loading.set(frag.type, frag));
+    for (const name of [Events.FRAG_LOADED, Events.FRAG_LOAD_EMERGENCY_ABORTED]) {
+      hls.on(name, (_, { frag }) => this.#loading.get(frag.type) === frag && this.#loading.delete(frag.type));
+    }
     hls.on(Events.MANIFEST_PARSED, () => twins(hls.levels).forEach((level) => hls.removeLevel(level)));
     const changes = [Events.LEVELS_UPDATED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACK_SWITCHED];
     changes.push(Events.MANIFEST_PARSED, Events.AUDIO_TRACKS_UPDATED, Events.SUBTITLE_TRACKS_UPDATED);
@@ -74,8 +76,8 @@ export class Stream {
 
   /** Whether what is loaded right now has to be encoded first: not a byte has come, and it is not cut out of the original. */
   get making() {
-    const frag = this.#loading;
-    return Boolean(frag) && !frag.stats.loading.first && renditionOf(frag.url) !== "source";
+    const made = (frag) => !frag.stats.loading.first && renditionOf(frag.url) !== "source";
+    return [...this.#loading.values()].some(made);
   }
 
   /** [{ name, options: [{ value, words }], value, choose(value) }] */
@@ -104,8 +106,13 @@ export class Stream {
   #show(level) {
     const [hls, video] = [this.#hls, this.#video];
     if (video.paused) {
-      // Without the seek the old picture would stand until it plays.
-      hls.once(this.#flushed, () => (video.currentTime = video.currentTime));
+      // Without the seek the old picture would stand until it plays. Sound that is emptied besides tells nothing.
+      const look = (_, { type }) => {
+        if (type === "audio") return;
+        hls.off(this.#flushed, look);
+        video.currentTime = video.currentTime;
+      };
+      hls.on(this.#flushed, look);
       hls.currentLevel = level;
     } else hls.nextLevel = level;
     this.#hooks.onChange();
