@@ -5,9 +5,13 @@ Both are what any client may write into them; each proxy appends to, or replaces
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
+
+# Bare IPv6 addresses have no port: its digits would be some of the address'.
+_WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 
 
 def read_networks(text: str) -> Networks:
@@ -22,7 +26,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Networks) -> str:
     anything may stand.
     """
     nearest = peer
-    for hop in reversed([part.strip() for part in forwarded_for.split(",")]):
+    for hop in reversed([_without_port(part.strip()) for part in forwarded_for.split(",")]):
         address = _address(nearest)
         if address is None or not _is_trusted(address, trusted) or _address(hop) is None:
             break
@@ -44,6 +48,15 @@ def household(address: str) -> str:
     if isinstance(read, IPv6Address):
         return str(ip_network((read, 64), strict=False))
     return address if read is None else str(read)
+
+
+def _without_port(hop: str) -> str:
+    """Some balancers write `192.0.2.1:4711` and `[2001:db8::1]:4711`, as RFC 7239 s6 does; else the text as it is.
+
+    Counted with its port, each connection would be a client of its own.
+    """
+    found = _WITH_PORT.fullmatch(hop)
+    return hop if found is None else found["v4"] or found["v6"]
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

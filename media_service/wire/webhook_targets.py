@@ -26,6 +26,8 @@ _URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?)"
 )
+# `127.0.0.1.` is 127.0.0.1 to browsers (WHATWG URL, "ends in a number"), and to a name server whatever that says.
+_NUMBER_WITH_DOT = re.compile(r"(?:.+\.)?(?:[0-9]+|0x[0-9a-f]*)\.")
 
 # What is_global of Python 3.11 lacks or knows otherwise. Those of IPv6 that carry an IPv4 address lead to it through some
 # translator: nobody needs them, and each is another spelling of 127.0.0.1.
@@ -76,6 +78,8 @@ def read_target(url: str) -> Target:
             f" most {MAX_URL_CHARACTERS} characters."
         )
     scheme, host = found["scheme"].lower(), found["host"].strip("[]").lower()
+    if _NUMBER_WITH_DOT.fullmatch(host):
+        host = host.removesuffix(".")  # of a name it stays: it says that the name is whole (RFC 1034 s3.1)
     port = int(found["port"] or _PORTS[scheme])
     if not 0 < port < 65536:
         raise InvalidRequest(f"A webhook's address has no port {port}.")
