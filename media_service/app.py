@@ -50,7 +50,7 @@ from media_service.web.keyring import Keyring
 from media_service.web.methods import methods_of
 from media_service.web.openapi import openapi_config
 from media_service.web.problems import on_bug, on_framework_error, on_own_error
-from media_service.web.requests import OwnRequest
+from media_service.web.requests import OwnRequest, refuse_empty_segments
 from media_service.web.sessions import Sessions
 from media_service.wire.forwarded import read_networks
 from media_service.wire.origins import read_origins
@@ -118,6 +118,7 @@ def create_app(settings: Settings, *, admin_token: str, signing_keys: Mapping[st
         },
         openapi_config=openapi_config(),
         request_class=OwnRequest,
+        before_request=refuse_empty_segments,
         before_send=[completing(read_origins(settings.cors_origins))],
         logging_config=None,
         # JSON bodies only; the upload routes set their own limit.

@@ -8,12 +8,27 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # nginx keeps upstream connections for 30 s (k8s/nginx.conf); whoever closes an idle connection first must be nginx, or a request that is
 # just on its way gets a reset instead of an answer.
 KEEP_ALIVE_SECONDS = 75
 # Connections that the kernel has accepted and we have not: a burst of players after a restart.
 BACKLOG = 2048
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, but for requests to change to another protocol (WebSocket, h2c): there is none, and so they are
+    answered as if they did not ask (RFC 9110 s7.8).
+    """
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing, where uvicorn logs two lines for each: anybody could write as many as he likes.
+
+        What comes behind such a request is not parsed, so the answer says that it is the connection's last.
+        """
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
 
 
 class Listener(uvicorn.Server):
@@ -34,7 +49,7 @@ class Listener(uvicorn.Server):
                 host=host,
                 port=port,
                 loop="uvloop",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

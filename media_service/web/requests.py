@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
-from media_service.errors import InvalidRequest, UploadCut
+from media_service.errors import InvalidRequest, NotFound, UploadCut
 
 
 class OwnRequest(Request[Any, Any, Any]):
@@ -28,3 +29,12 @@ class OwnRequest(Request[Any, Any, Any]):
             raise InvalidRequest("The body is not UTF-8, and so no JSON (RFC 8259 s8.1).") from None
         except RecursionError:
             raise InvalidRequest("The body's JSON is nested too deeply.") from None
+
+
+async def refuse_empty_segments(request: Request[Any, Any, Any]) -> None:
+    """Raises NotFound for a path with `//` in it, written as it may be: it is another address (RFC 3986 s3.3).
+
+    litestar reads over empty segments. Whatever stands in front of us (a proxy's rules, a cache's keys) need not.
+    """
+    if b"//" in unquote_to_bytes(request.scope["raw_path"]):
+        raise NotFound("There is nothing at this address: a part of its path is empty.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -15,6 +18,7 @@ import pytest
 from media_service.wire.signatures import PlaybackToken, sign
 from tests.support.assets import assert_problem, await_state, upload
 from tests.support.films import Film, Films
+from tests.support.nginx import running_nginx
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawConnection
 from tests.support.server import Server, running_server
@@ -229,8 +233,51 @@ def test_tokens_that_open_nothing(theatre: Theatre) -> None:
 
 def test_what_any_router_takes_for_the_same_address_is_the_same(theatre: Theatre) -> None:
     good = token(theatre.film)
-    for same in (f"%{ord(good[0]):02X}{good[1:]}", f"{good}/", f"{good}%2F", f"/{good}"):
-        assert theatre.viewer.get(way(theatre.film, POSTER, same)).status_code == 200
+    same = f"%{ord(good[0]):02X}{good[1:]}"
+    assert theatre.viewer.get(way(theatre.film, POSTER, same)).status_code == 200
+
+
+@pytest.mark.parametrize("through", ["service", "nginx"])
+def test_an_address_with_an_empty_part_is_no_address(
+    theatre: Theatre, tmp_path: Path, through: str
+) -> None:
+    good, made = token(theatre.film), theatre.made()
+    film, other = theatre.film, theatre.other
+    with ExitStack() as stack:
+        port = theatre.server.port
+        if through == "nginx":
+            port = stack.enter_context(running_nginx(tmp_path / "nginx", port)).port
+        for path in (
+            f"/t/{good}//media/{film}/{POSTER}",
+            f"/t/{good}/media//{film}/{POSTER}",
+            f"/t/{good}/media/{film}//{POSTER}",
+            f"/t/{good}/media/{film}/hls//240p/2.m4s",
+            f"/t/{good}/media/{film}/hls/240p///2.m4s",
+            f"/t/{good}%2F/media/{film}/{POSTER}",
+            f"/t/{good}/%2Fmedia/{film}/{POSTER}",
+            f"/t/{good}/%2f%2Fmedia/{film}/{POSTER}",
+            f"/t//{good}/media/{film}/{POSTER}",
+            f"//t/{good}/media/{film}/{POSTER}",
+            f"//t//{good}//media//{film}//{POSTER}",
+            f"/t/{good}/watch//{film}/asset.json",
+            f"//media/{film}/{POSTER}",
+            f"/media//{film}/{POSTER}",
+            f"/media//{other}/original.mp4",
+            f"//media/{other}/original.mp4",
+            f"/media/{other}//",
+            "//api/v1/assets",
+            "/api//v1/events",
+            "//livez",
+            "//",
+        ):
+            with RawConnection(port) as connection:
+                connection.request("GET", path, {"Connection": "close"})
+                head, content = connection.head(), connection.rest()
+            expected = (401, "unauthorized") if "/v1/" in path else (404, "not_found")
+            assert (head.status, json.loads(content)["code"]) == expected, path
+            assert head.headers["content-type"] == "application/problem+json"
+            assert good[:40].encode() not in content
+    assert theatre.made() == made
 
 
 @pytest.mark.parametrize(
