@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import textwrap
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +24,41 @@ from media_service.work.inits import MAKERS
 from tests.support.nginx import CONF
 
 DIRECTORY = CONF.parent
+DOCUMENT = DIRECTORY.parent / "docs" / "security.md"
 MIB = 1 << 20
 SERVER_ITSELF = 768 * MIB  # as docs/settings.md says
 NGINX_ITSELF = 128 * MIB
 
 
-@pytest.fixture(scope="module")
-def rendered() -> dict[str, dict[str, Any]]:
-    """Kind -> object, of what `kubectl kustomize k8s` prints."""
+def kustomized(directory: Path) -> dict[str, dict[str, Any]]:
+    """Kind -> object, of what `kubectl kustomize` prints."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed; `make test` installs it")
     text = subprocess.run(
-        [kubectl, "kustomize", str(DIRECTORY)], check=True, capture_output=True, text=True
+        [kubectl, "kustomize", str(directory)], check=True, capture_output=True, text=True
     ).stdout
     return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+@pytest.fixture(scope="module")
+def rendered() -> dict[str, dict[str, Any]]:
+    """What `kubectl apply -k k8s` would apply."""
+    return kustomized(DIRECTORY)
+
+
+@pytest.fixture(scope="module")
+def behind_an_ingress(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The overlay for an Ingress, as docs/security.md has it, beside a copy of k8s/."""
+    place = tmp_path_factory.mktemp("behind-an-ingress")
+    shutil.copytree(DIRECTORY, place / "k8s")
+    (place / "own").mkdir()
+    [proxies] = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    kustomization, ingress = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    (place / "own" / "trusted_proxies.conf").write_text(textwrap.dedent(proxies))
+    (place / "own" / "kustomization.yaml").write_text(kustomization)
+    (place / "own" / "ingress.yaml").write_text(ingress)
+    return kustomized(place / "own")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +103,25 @@ def test_others_in_the_cluster_reach_nginx_only(
 def test_it_fits_the_schemas_of_kubernetes(rendered: dict[str, dict[str, Any]], version: str) -> None:
     for document in rendered.values():
         kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_the_overlay_for_an_ingress_tells_nginx_of_it_and_lets_in_nobody_else(
+    rendered: dict[str, dict[str, Any]], behind_an_ingress: dict[str, dict[str, Any]]
+) -> None:
+    assert set(behind_an_ingress) == {*rendered, "Ingress"}
+    for document in behind_an_ingress.values():
+        kubernetes_validate.validate(document, "1.31", strict=True)
+    files = behind_an_ingress["ConfigMap"]["data"]
+    assert files["nginx.conf"] == CONF.read_text()
+    assert "set_real_ip_from " in files["trusted_proxies.conf"]
+    assert fnmatch("trusted_proxies.conf", re.findall(r"^ *include (\S+);", CONF.read_text(), re.MULTILINE)[0])
+    [rule] = behind_an_ingress["NetworkPolicy"]["spec"]["ingress"]
+    assert list(rule["from"][0]["namespaceSelector"]["matchLabels"]) == ["kubernetes.io/metadata.name"]
+    assert rule["ports"] == rendered["NetworkPolicy"]["spec"]["ingress"][0]["ports"]
+    [way] = behind_an_ingress["Ingress"]["spec"]["rules"][0]["http"]["paths"]
+    service = behind_an_ingress["Service"]
+    assert way["backend"]["service"]["name"] == service["metadata"]["name"]
+    assert way["backend"]["service"]["port"]["name"] in [port["name"] for port in service["spec"]["ports"]]
 
 
 def test_the_validator_would_see_a_mistake(rendered: dict[str, dict[str, Any]]) -> None:

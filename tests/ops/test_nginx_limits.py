@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from media_service.settings import Settings
+from media_service.wire.forwarded import client_address, read_networks
 from tests.support.nginx import CONF, Nginx, running_nginx
+from tests.support.processes import wait_until
 from tests.support.upstream import Handler, Upstream, running_upstream
 
-Limited = Callable[[dict[str, str]], Nginx]
-
+DOCUMENT = CONF.parents[1] / "docs" / "security.md"
 FILMS = ["/media/1/original.mp4", "/media/1/hls/720p/3.m4s?v=1"]
 NO_FILMS = ["/api/v1/assets", "/api/v1/uploads", "/api/v1/assets/1/seek", "/api/v1/events"]
 FEW_REQUESTS = {
@@ -123,6 +126,48 @@ def test_connections_of_one_address_are_counted_but_those_of_films(
             assert {answer.status_code for answer in pool.map(client.get, FILMS * 20)} == {200}
         upstream.go_on.set()
         assert b"".join(pieces) == b"later"
+
+
+@pytest.fixture
+def behind_a_balancer(upstream: Upstream, tmp_path: Path) -> Iterator[Nginx]:
+    """nginx with the file trusted_proxies.conf as docs/security.md has it, for a balancer that calls from here."""
+    [lines] = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    (tmp_path / "nginx").mkdir()
+    trusted, replaced = re.subn(r"set_real_ip_from \S+;", "set_real_ip_from 127.0.0.1;", lines)
+    assert replaced == 1
+    (tmp_path / "nginx" / "trusted_proxies.conf").write_text(trusted)
+    with running_nginx(tmp_path / "nginx", upstream.port, changed(tmp_path, FEW_REQUESTS)) as running:
+        yield running
+
+
+def test_behind_a_balancer_each_client_has_its_own_limit_whatever_it_writes_in_front(
+    behind_a_balancer: Nginx, upstream: Upstream
+) -> None:
+    def ask(forwarded: str) -> int:
+        return client.get("/api/v1/assets", headers={"X-Forwarded-For": forwarded}).status_code
+
+    with httpx.Client(base_url=behind_a_balancer.url) as client:
+        flood = [ask(f"198.51.100.{port % 8}, 203.0.113.7:{port}") for port in range(4711, 4719)]
+        assert flood == [200] * 5 + [429] * 3
+        assert ask("203.0.113.8:4711") == ask("[2001:db8::1]:4711") == ask("2001:db8::2") == 200
+    # The service is told the same, and need not know of the balancer: nginx is the one that it trusts.
+    told = [asked.headers["x-forwarded-for"] for asked in upstream.asked]
+    clients = [client_address("127.0.0.1", one, read_networks(Settings().trusted_proxies)) for one in told]
+    assert clients == ["203.0.113.7"] * 5 + ["203.0.113.8", "2001:db8::1", "2001:db8::2"]
+    wait_until(lambda: len(behind_a_balancer.access_log()) == 11, 5, "all requests are logged")
+    assert {line["client"] for line in behind_a_balancer.access_log()} == set(clients)
+
+
+def test_without_that_file_nobody_is_believed(upstream: Upstream, tmp_path: Path) -> None:
+    with (
+        running_nginx(tmp_path / "nginx", upstream.port, changed(tmp_path, FEW_REQUESTS)) as proxy,
+        httpx.Client(base_url=proxy.url) as client,
+    ):
+        flood = [
+            client.get("/api/v1/assets", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status_code
+            for number in range(8)
+        ]
+        assert flood == [200] * 5 + [429] * 3
 
 
 def test_films_have_no_limit_in_the_file_either() -> None:
