@@ -10,6 +10,7 @@ from media_service.ingest.intake import new_asset_id
 from media_service.ingest.pipeline import tidy_title
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
+from media_service.wire.upload_metadata import metadata_of
 from media_service.wire.upload_requests import Creation
 
 
@@ -24,7 +25,7 @@ def new_upload(
         dialect=wish.dialect,
         filename=wish.filename,
         title=None if wish.title is None else tidy_title(wish.title),
-        metadata=wish.metadata,
+        metadata=wish.metadata or metadata_of(wish.visibility),
         concat=wish.concat,
         concat_header=wish.concat_header,
         length=length,

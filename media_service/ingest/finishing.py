@@ -23,7 +23,7 @@ from media_service.store.blobs import DISK_MARGIN_BYTES, BlobCut, BlobStore, Gro
 from media_service.store.catalog import Catalog
 from media_service.store.keys import original_key
 from media_service.store.records import Asset, Upload
-from media_service.wire.upload_metadata import read_concat
+from media_service.wire.upload_metadata import read_concat, visibility_of
 
 COPY_BYTES = 1 << 20
 # Digests of uploads that go on are kept in memory, some 400 bytes each; one that is forgotten is computed again.
@@ -162,6 +162,7 @@ class Finisher:
             label = Label(
                 filename=upload.filename,
                 title=upload.title,
+                visibility=visibility_of(upload.metadata),
                 owner=upload.owner,
                 idempotency_key=upload.idempotency_key,
                 digests=read_digest_record(upload.repr_digests),

@@ -11,7 +11,7 @@ from litestar import HttpMethod, Request, Response, delete, patch, post, put, ro
 from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
-from media_service.errors import Forbidden, InvalidRequest, UnsupportedBody
+from media_service.errors import InvalidRequest, UnsupportedBody
 from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, Label, tidy_title
 from media_service.playback.seeking import SeekAnswer, Seeker
@@ -22,11 +22,12 @@ from media_service.web.crowding import Bodies
 from media_service.web.doors import prefix_for
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
-from media_service.web.guards import caller, needs, owner_of
+from media_service.web.guards import needs, owner_of
 from media_service.web.openapi import ApiOperation
 from media_service.web.openapi_uploads import FormOperation, RawOperation
 from media_service.web.refusal import Refusal, body_may_be_unread
 from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
+from media_service.web.visibility import wished_visibility
 from media_service.wire.digests import read_file_digests, read_idempotency_key, repr_digest
 from media_service.wire.disposition import clean_filename
 from media_service.work.tasks import Tasks
@@ -41,19 +42,6 @@ class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
 
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)] | UnsetType = UNSET
     visibility: Visibility | UnsetType | None = UNSET
-
-
-def _visibility(request: AnyRequest, text: str | None) -> Visibility | None:
-    """Who may play what is uploaded. Raises InvalidRequest, and Forbidden for keys that may not open films to everybody."""
-    if text is None:
-        return None
-    if text == "signed":
-        return "signed"
-    if text != "public":
-        raise InvalidRequest("visibility: public or signed is wanted.")
-    if "manage" not in caller(request).scopes:
-        raise Forbidden("A key with the scope 'manage' is needed to make a film public.")
-    return "public"
 
 
 async def _created(
@@ -108,7 +96,7 @@ async def upload_form(
         label = Label(
             filename=form.filename,
             title=form.fields.get("title"),
-            visibility=_visibility(request, form.fields.get("visibility")),
+            visibility=wished_visibility(request, form.fields.get("visibility")),
             owner=owner,
             idempotency_key=key,
         )
@@ -145,7 +133,7 @@ async def upload_raw(
     label = Label(
         filename=clean_filename(filename),
         title=title,
-        visibility=_visibility(request, visibility),
+        visibility=wished_visibility(request, visibility),
         owner=owner_of(request),
         idempotency_key=read_idempotency_key(fields),
         digests=read_file_digests(fields),

@@ -44,7 +44,7 @@ _OF_RESUMABLE = {
 _OF_CREATION = {
     **_OF_RESUMABLE,
     "Upload-Defer-Length": "tus: `1` if the length comes later",
-    "Upload-Metadata": "tus: `filename` and `title`, in base64",
+    "Upload-Metadata": "tus: `filename`, `title` and `visibility` (`public` or `signed`), in base64",
     "Upload-Concat": "tus: `partial`, or `final;` and the addresses of the partial uploads",
     "Content-Disposition": "IETF draft: the file's name",
     **_KEY,

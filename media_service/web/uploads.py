@@ -14,9 +14,10 @@ from typing import Annotated
 from litestar import HttpMethod, Response, delete, patch, post, route
 from litestar.params import Parameter
 
-from media_service.errors import Busy, MediaServiceError, MethodNotAllowed, StorageFull
+from media_service.errors import Busy, InvalidRequest, MediaServiceError, MethodNotAllowed, StorageFull
 from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
+from media_service.store.records import Visibility
 from media_service.web.body import told_of_shutdown
 from media_service.web.crowding import Bodies
 from media_service.web.exchange import COLLECTION, NO_STORE, Answer, AnyRequest, Exchange, UploadJson, allow
@@ -29,6 +30,7 @@ from media_service.web.openapi_uploads import (
     OverriddenOperation,
     StateOperation,
 )
+from media_service.web.visibility import wished_visibility
 from media_service.wire import resumable
 from media_service.wire.digests import read_idempotency_key
 from media_service.wire.disposition import clean_filename
@@ -69,6 +71,10 @@ async def create_upload(
     idle_seconds: float,
     filename: Annotated[str, Parameter(max_length=1024)] = "",
     title: Annotated[str | None, Parameter(max_length=1024)] = None,
+    visibility: Annotated[
+        Visibility | None,
+        Parameter(description="IETF draft: who may play it; tus says it in Upload-Metadata."),
+    ] = None,
 ) -> Answer:
     """Begin a resumable upload, by tus 1.0.0 or the IETF draft; the body may hold its first bytes, or all of them."""
     exchange = Exchange(request, uploads, idle_seconds=idle_seconds)
@@ -77,7 +83,14 @@ async def create_upload(
         if resumable.asked_method(request.method, exchange.fields) != "POST":
             raise MethodNotAllowed("Only POST and OPTIONS are possible here.")
         wish = resumable.read_creation(exchange.fields)
-        wish = replace(wish, filename=wish.filename or clean_filename(filename), title=wish.title or title)
+        if visibility is not None and wish.dialect == "tus":
+            raise InvalidRequest("By tus, visibility is a key of Upload-Metadata and no part of the address.")
+        wish = replace(
+            wish,
+            filename=wish.filename or clean_filename(filename),
+            title=wish.title or title,
+            visibility=wished_visibility(request, visibility or wish.visibility),
+        )
         async with bodies.one_of(exchange.owner), told_of_shutdown():
             upload = await uploads.create(
                 exchange.owner, wish, exchange.chunks(), idempotency_key=read_idempotency_key(exchange.fields)

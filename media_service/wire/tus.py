@@ -72,7 +72,7 @@ def read_creation(headers: Headers) -> Creation:
         _check_type(headers)
     if length is not None and content_length is not None and content_length > length:
         raise BeyondLength(f"The body has {content_length} bytes, Upload-Length is {length}.")
-    title = pairs.get("title")
+    title, visibility = pairs.get("title"), pairs.get("visibility")
     return Creation(
         dialect="tus",
         length=length,
@@ -80,6 +80,7 @@ def read_creation(headers: Headers) -> Creation:
         has_content=has_content,
         filename=clean_filename(_text(pairs.get("filename") or pairs.get("name") or b"")),
         title=None if title is None else _text(title),
+        visibility=None if visibility is None else _text(visibility),
         metadata=metadata,
         concat=concat,
         parts=parts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from typing import Literal
 
 from media_service.errors import InvalidRequest
@@ -36,6 +36,23 @@ def read_metadata(value: str) -> dict[str, bytes]:
         except ValueError as error:  # binascii.Error, or characters beyond ASCII
             raise InvalidRequest(f"Upload-Metadata has a {clip(key)} that is not base64.") from error
     return pairs
+
+
+def metadata_of(visibility: str | None) -> str:
+    """`Upload-Metadata` that says nothing but who may play the film: what an upload remembers that came without any."""
+    return (
+        "" if visibility is None else f"visibility {b2a_base64(visibility.encode(), newline=False).decode()}"
+    )
+
+
+def visibility_of(metadata: str) -> Literal["public", "signed"] | None:
+    """Who may play the film, by an `Upload-Metadata` that was looked at when it came; None: as the settings say."""
+    match read_metadata(metadata).get("visibility"):
+        case b"public":
+            return "public"
+        case b"signed":
+            return "signed"
+    return None
 
 
 def read_concat(value: str | None) -> tuple[Literal["", "partial", "final"], tuple[str, ...]]:

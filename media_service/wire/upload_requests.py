@@ -44,6 +44,8 @@ class Creation:
     filename: str = ""
     """Cleaned; "" when there is none."""
     title: str | None = None
+    visibility: str | None = None
+    """Who may play the film, as it was said: nobody has looked at it."""
     metadata: str = ""
     """`Upload-Metadata` as it came: printable ASCII."""
     concat: Literal["", "partial", "final"] = ""

@@ -95,6 +95,15 @@ def test_a_form_and_the_bare_file(service: Server, film: Path) -> None:
         assert asset["title"] == "Holiday"
 
 
+def test_each_way_says_who_may_play_it(service: Server, film: Path) -> None:
+    [example] = examples("Who may play it", "sh")
+
+    for line in example.splitlines():
+        asset = json.loads(shell(service, film, line))
+        is_kept(service, film, f"/api/v1/assets/{asset['id']}")
+        assert asset["visibility"] == "signed"
+
+
 def test_tus_by_curl_goes_on_where_the_line_broke(service: Server, film: Path) -> None:
     begin, go_on = examples("curl", "sh")
     cut = cut_off('-H "Tus-Resumable: 1.0.0" -H "Content-Type: application/offset+octet-stream"')

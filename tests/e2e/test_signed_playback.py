@@ -238,9 +238,7 @@ def test_what_any_router_takes_for_the_same_address_is_the_same(theatre: Theatre
 
 
 @pytest.mark.parametrize("through", ["service", "nginx"])
-def test_an_address_with_an_empty_part_is_no_address(
-    theatre: Theatre, tmp_path: Path, through: str
-) -> None:
+def test_an_address_with_an_empty_part_is_no_address(theatre: Theatre, tmp_path: Path, through: str) -> None:
     good, made = token(theatre.film), theatre.made()
     film, other = theatre.film, theatre.other
     with ExitStack() as stack:

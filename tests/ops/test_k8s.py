@@ -114,7 +114,9 @@ def test_the_overlay_for_an_ingress_tells_nginx_of_it_and_lets_in_nobody_else(
     files = behind_an_ingress["ConfigMap"]["data"]
     assert files["nginx.conf"] == CONF.read_text()
     assert "set_real_ip_from " in files["trusted_proxies.conf"]
-    assert fnmatch("trusted_proxies.conf", re.findall(r"^ *include (\S+);", CONF.read_text(), re.MULTILINE)[0])
+    assert fnmatch(
+        "trusted_proxies.conf", re.findall(r"^ *include (\S+);", CONF.read_text(), re.MULTILINE)[0]
+    )
     [rule] = behind_an_ingress["NetworkPolicy"]["spec"]["ingress"]
     assert list(rule["from"][0]["namespaceSelector"]["matchLabels"]) == ["kubernetes.io/metadata.name"]
     assert rule["ports"] == rendered["NetworkPolicy"]["spec"]["ingress"][0]["ports"]

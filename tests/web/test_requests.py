@@ -41,7 +41,9 @@ def at(raw_path: bytes) -> OwnRequest:
     return OwnRequest(scope)
 
 
-@pytest.mark.parametrize("path", [b"//", b"//a", b"/a//b", b"/a/b//", b"/a/%2Fb", b"/a%2f%2Fb", b"/%2F", b"/\xff//"])
+@pytest.mark.parametrize(
+    "path", [b"//", b"//a", b"/a//b", b"/a/b//", b"/a/%2Fb", b"/a%2f%2Fb", b"/%2F", b"/\xff//"]
+)
 async def test_a_path_with_an_empty_part_is_nobodys(path: bytes) -> None:
     with pytest.raises(NotFound):
         await refuse_empty_segments(at(path))

@@ -11,8 +11,10 @@ from media_service.wire.upload_metadata import (
     MAX_CONCAT_CHARS,
     MAX_METADATA_CHARS,
     MAX_PARTS,
+    metadata_of,
     read_concat,
     read_metadata,
+    visibility_of,
 )
 
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=","), min_size=1)
@@ -77,6 +79,18 @@ def test_what_clients_write_reads_the_same(pairs: dict[str, bytes]) -> None:
     value = ",".join(f"{key} {base64.b64encode(data).decode()}".strip() for key, data in pairs.items())
 
     assert read_metadata(value) == pairs
+
+
+@pytest.mark.parametrize("visibility", ["public", "signed", None])
+def test_an_upload_remembers_who_may_play_it(visibility: str | None) -> None:
+    assert visibility_of(metadata_of(visibility)) == visibility
+    assert visibility_of("filename ZmlsbS5tcDQ=") is None
+
+
+@given(st.binary(max_size=10))
+def test_what_is_no_visibility_is_none(value: bytes) -> None:
+    said = visibility_of(f"visibility {base64.b64encode(value).decode()}".strip())
+    assert said == (value.decode() if value in {b"public", b"signed"} else None)
 
 
 @given(st.text(st.characters(codec=None)))
