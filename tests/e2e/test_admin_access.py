@@ -152,6 +152,15 @@ async def test_the_keys_fit_on_a_phone(page: Page, site: Site) -> None:
     name = "A" * 64
     await make_key(page, name, "read", "upload", "manage")
     assert await fits_the_width(page)
+    words = await page.get_by_text(name, exact=True).bounding_box()
+    button = await page.get_by_role("button", name=f"Revoke {name}").bounding_box()
+    assert words
+    assert button
+    assert button["y"] < words["y"] + words["height"]  # beside the name, not on a line of its own
+    for scope in await page.locator(".scopes label").all():
+        box = await scope.bounding_box()
+        assert box
+        assert box["height"] >= 40  # room for a thumb
     await page.get_by_role("button", name=f"Revoke {name}").click()
     assert await fits_the_width(page)
     await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()

@@ -4,6 +4,8 @@ import { confirmed } from "./confirm.js";
 import { byId, copyText, element, setText, toast } from "./dom.js";
 
 const day = (instant) => new Date(instant).toLocaleDateString([], { dateStyle: "medium" });
+/** In one line, wherever the text around it breaks. */
+const unbroken = (text) => text.replaceAll(" ", "\u00a0");
 
 export class Access {
   #api;
@@ -41,11 +43,12 @@ export class Access {
     const scopes = key.scopes.map((scope) => element("li", { className: "made", textContent: scope }));
     const words = element("div", { className: "words" }, element("p", { className: "name", textContent: key.name }));
     words.append(element("ul", { className: "renditions", "aria-label": `Scopes of ${key.name}` }, ...scopes));
-    words.append(element("p", { className: "meta", textContent: `made ${day(key.created_at)} · ${used}` }));
+    const story = `${unbroken(`made ${day(key.created_at)}`)} · ${unbroken(used)}`;
+    words.append(element("p", { className: "meta", textContent: story }));
     const revoke = element("button", { type: "button", className: "quiet danger", textContent: "Revoke" });
     revoke.setAttribute("aria-label", `Revoke ${key.name}`);
     revoke.onclick = () => this.#revoke(key);
-    return element("li", { className: "card row" }, words, element("div", { className: "actions" }, revoke));
+    return element("li", { className: "card row key" }, words, element("div", { className: "actions" }, revoke));
   }
 
   async #make(event) {
