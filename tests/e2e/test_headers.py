@@ -10,6 +10,7 @@ import pytest
 from litestar import Litestar
 
 from tests.support.api import put_in
+from tests.support.assets import await_state
 from tests.support.films import Films
 from tests.support.server import Server
 from tests.web.test_guards import app, handlers
@@ -39,9 +40,10 @@ MEDIA = {
 
 @pytest.fixture(scope="module")
 def asset(server: Server, films: Films) -> str:
-    """A film's id."""
+    """A film's id; the film is playable, so that no answer is that it is not yet."""
     with server.client() as client:
         identity: str = put_in(client, films.film())["id"]
+        await_state(client, identity, "playable", "ready")
         return identity
 
 
