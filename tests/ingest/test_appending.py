@@ -179,6 +179,20 @@ async def test_what_has_no_length_takes_no_more_than_the_others_leave(tmp_path: 
         assert (await server.append(upload, 30, b"a" * 10, length=40)).state == "finished"
 
 
+def looks_meet(monkeypatch: pytest.MonkeyPatch, server: UploadServer) -> None:
+    """The next two that ask what is reserved go on when both have their answer: neither has told the catalog before."""
+    looks, meeting = iter(range(2)), asyncio.Barrier(2)
+    reserved_bytes = server.catalog.reserved_bytes
+
+    async def look(owner: str, *, besides: str) -> int:
+        reserved = await reserved_bytes(owner, besides=besides)
+        if next(looks, None) is not None:
+            await meeting.wait()
+        return reserved
+
+    monkeypatch.setattr(server.catalog, "reserved_bytes", look)
+
+
 @pytest.mark.parametrize("length", [None, 80])
 async def test_what_has_no_length_and_comes_at_once_does_not_pass_the_quota_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int | None
@@ -187,6 +201,7 @@ async def test_what_has_no_length_and_comes_at_once_does_not_pass_the_quota_toge
     monkeypatch.setattr(appending, "LOOK_SECONDS", 0.0)
     async with opened_server(tmp_path, max_reserved_bytes=100) as server:
         one, two = await server.begin(), await server.begin()
+        looks_meet(monkeypatch, server)
         bodies = Body(), Body()
         first, second = (
             server.appending(upload, 0, body, length=length)
