@@ -24,7 +24,7 @@ format: install-dev ## let ruff format the code and sort the imports
 	$(VENV)ruff check --fix .
 
 torture: install-dev ## the long kill, load and fuzz runs
-	$(VENV)python -m pytest -m torture
+	$(VENV)python -m pytest -m torture --timeout 0
 
 bench: install-dev ## speed, as ratios to nginx and to ffmpeg alone, in the same run (some minutes)
 	$(VENV)python -m bench
