@@ -13,8 +13,10 @@ def test_a_broken_database_takes_the_service_out_of_the_rotation_and_does_not_ki
     with running_server(tmp_path) as server, server.client() as client:
         assert client.get("/readyz").status_code == 200
         catalog = server.data_dir / "catalog.sqlite3"
-        catalog.write_bytes(b"no database " * catalog.stat().st_size)  # a shorter one is said to be malformed
+        catalog.write_bytes(b"no database " * catalog.stat().st_size)
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
-        assert "not a database" in ready.json()["catalog"]
+        # Which of the two SQLite says depends on what it has read already, and on the new length.
+        said = ready.json()["catalog"]
+        assert "not a database" in said or "malformed" in said
         assert client.get("/livez").status_code == 200

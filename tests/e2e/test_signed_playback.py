@@ -223,7 +223,11 @@ def bad_tokens(theatre: Theatre) -> dict[str, tuple[str, int, str]]:
     }
 
 
-def test_tokens_that_open_nothing(theatre: Theatre) -> None:
+def test_tokens_that_open_nothing(theatre: Theatre, films: Films) -> None:
+    # A film that nobody has watched: what was begun for somebody may be looking ahead still.
+    asset = upload(theatre.client, films.film(FILM), "unwatched.mp4")
+    await_state(theatre.client, asset["id"], "playable", "ready")
+    theatre = theatre._replace(film=asset["id"])
     made = theatre.made()
     for kind, (text, status, code) in bad_tokens(theatre).items():
         for path in ("hls/master.m3u8", "original.mp4", "hls/240p/1.m4s", "hls/nothing/0.m4s"):
