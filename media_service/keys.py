@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from time import time
 from typing import Any, TypeVar
 
 import click
@@ -23,6 +22,7 @@ from media_service.store.api_keys import SCOPES, digest_of, new_key
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.files import make_directory
+from media_service.store.instants import now_ms
 from media_service.store.migrations import NewerCatalog
 from media_service.store.records import ApiKey
 
@@ -48,7 +48,7 @@ def add(name: str, scopes: tuple[str, ...]) -> None:
     """Make a key and print what opens; it is never shown again."""
 
     async def change(catalog: Catalog) -> str:
-        key, secret = new_key(name, scopes, now=_now())
+        key, secret = new_key(name, scopes, now=now_ms())
         await catalog.add_key(key, digest_of(secret))
         return secret
 
@@ -79,7 +79,7 @@ def revoke(name: str) -> None:
         ids = [key.id for key in living if key.name == name] or [key.id for key in living if key.id == name]
         if not ids:
             raise click.ClickException(f"There is no key {name!r}.")
-        await catalog.revoke_key(ids[0], now=_now())
+        await catalog.revoke_key(ids[0], now=now_ms())
 
     _in_catalog(change)
 
@@ -111,7 +111,3 @@ def _told_in_words() -> Iterator[None]:
 
 def _instant(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
-
-
-def _now() -> int:
-    return int(time() * 1000)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from media_service.ingest.finishing import digest_record
-from media_service.ingest.holding import now_ms
 from media_service.ingest.intake import new_asset_id
 from media_service.ingest.pipeline import tidy_title
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import Upload
 from media_service.wire.upload_metadata import metadata_of
 from media_service.wire.upload_requests import Creation

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from time import time
 from types import TracebackType
 from typing import Self
 
 from media_service.errors import MediaServiceError, UploadTakenOver
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
+from media_service.store.instants import now_ms
 from media_service.store.records import Upload, UploadChanges
 from media_service.store.uploads import HoldLost
 
@@ -20,11 +20,6 @@ LEASE_SECONDS = 4.0
 RENEW_SECONDS = 1.0  # three may be late before the lease is lost
 
 TAKEN_OVER = UploadTakenOver("Another request for this upload has come; ask how far it is.")
-
-
-def now_ms() -> int:
-    """Unix milliseconds."""
-    return int(time() * 1000)
 
 
 def lease_end(begin: int) -> int:

@@ -20,9 +20,10 @@ from media_service.errors import (
     ShuttingDown,
     StorageFull,
 )
-from media_service.ingest.holding import Holding, lease_end, now_ms
+from media_service.ingest.holding import Holding, lease_end
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
+from media_service.store.instants import now_ms
 from media_service.store.records import Upload
 from media_service.store.uploads import HoldLost
 

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from time import time
 from typing import Protocol
 
 import msgspec
@@ -22,6 +21,7 @@ from media_service.ffmpeg.probe import probe
 from media_service.ingest.digests import check_digests
 from media_service.ingest.media_types import media_type
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import Asset, Visibility
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Admission:
             facts = await probe(arrived.fd, self._limits)
         await arrived.keep()
         kind = media_type(facts)
-        now = int(time() * 1000)
+        now = now_ms()
         asset = Asset(
             id=arrived.asset_id,
             title=tidy_title(label.title or PurePosixPath(label.filename).stem) or "Untitled",

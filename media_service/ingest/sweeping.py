@@ -10,10 +10,10 @@ from time import monotonic
 from media_service.errors import MediaServiceError, NotFound
 from media_service.ingest.appending import discard
 from media_service.ingest.finishing import Digests
-from media_service.ingest.holding import now_ms
 from media_service.ingest.holds import Holds
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import Upload
 
 SWEEP_SECONDS = 5.0  # two questions to an index; after a crash, clients wait for the lease and this

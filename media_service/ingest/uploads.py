@@ -27,13 +27,14 @@ from media_service.errors import (
 from media_service.ingest.appending import Appender, discard, too_large
 from media_service.ingest.beginning import new_upload, unless_made
 from media_service.ingest.finishing import Digests, Finisher
-from media_service.ingest.holding import Holding, now_ms
+from media_service.ingest.holding import Holding
 from media_service.ingest.holds import Holds, mismatch
 from media_service.ingest.pipeline import Admission
 from media_service.ingest.sweeping import Sweeper
 from media_service.store.blobs import DISK_MARGIN_BYTES, BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.disk import to_its_end
+from media_service.store.instants import now_ms
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Append, Creation
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from time import time
 from typing import Any, Unpack
 
 from msgspec.structs import asdict
@@ -15,6 +14,7 @@ from media_service.errors import MediaServiceError
 from media_service.store.api_keys import ApiKeys
 from media_service.store.database import Database, only
 from media_service.store.engine import open_engine
+from media_service.store.instants import now_ms
 from media_service.store.listing import Position, folded
 from media_service.store.models import assets
 from media_service.store.records import Asset, AssetChanges, AssetState
@@ -138,7 +138,7 @@ class Catalog(Renditions, Uploads, ApiKeys, Webhooks):
                 .values(
                     **changes,
                     search_text=folded(title, filename),
-                    updated_at=int(time() * 1000),
+                    updated_at=now_ms(),
                     version=assets.c.version + 1,
                 )
                 .returning(*_ASSET)
@@ -171,7 +171,7 @@ class Catalog(Renditions, Uploads, ApiKeys, Webhooks):
                     state="ready",
                     error_code=None,
                     error_detail=None,
-                    updated_at=int(time() * 1000),
+                    updated_at=now_ms(),
                     version=assets.c.version + 1,
                 )
                 .returning(*_ASSET)

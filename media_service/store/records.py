@@ -131,9 +131,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     state: UploadState = "open"
     filename: str
     title: str | None = None
-    metadata: str = (
-        ""  # Upload-Metadata (tus) as it was sent; the other dialect's `visibility` in the same form
-    )
+    # Upload-Metadata (tus) as it was sent; the other dialect's `visibility` in the same form.
+    metadata: str = ""
     concat: UploadConcat = ""
     concat_header: str = ""  # Upload-Concat (tus) as it was sent
     length: int | None = None  # of the whole; None while the client has not said

@@ -8,7 +8,6 @@ forgotten when its lease ends; one that only was slow finds its hold lost, and w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import time
 from typing import Unpack
 
 from msgspec.structs import asdict
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import UploadQuota
 from media_service.store.database import OnDatabase, only
+from media_service.store.instants import now_ms
 from media_service.store.models import assets, uploads
 from media_service.store.records import Asset, Upload, UploadChanges
 
@@ -145,7 +145,7 @@ class Uploads(OnDatabase):
             changed = await connection.execute(
                 update(uploads)
                 .where(_held(upload_id, holder))
-                .values(updated_at=int(time() * 1000), **values)
+                .values(updated_at=now_ms(), **values)
                 .returning(*uploads.c)
             )
             for row in changed.mappings():

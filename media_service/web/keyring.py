@@ -5,12 +5,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic, time
+from time import monotonic
 from typing import NamedTuple
 
 from media_service.errors import CatalogUnavailable, StorageFull
 from media_service.store.api_keys import SCOPES, USED_STEP_MS, digest_of
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import ApiKey, Scope
 
 # A key that another process revokes (the command line) opens for so long yet; the promise in docs/security.md is 5 s.
@@ -46,9 +47,8 @@ class Keyring:
         if hmac.compare_digest(digest, self._admin_digest):
             return ADMIN
         until, caller = self._remembered.get(digest, (0.0, None))
-        now = (
-            self._now()
-        )  # before the catalog is asked: what it says is true of then, however long the rest takes
+        # Before the catalog is asked: what it says is true of then, however long the rest takes.
+        now = self._now()
         if caller is not None and now < until:
             return caller
         revocations = self._revocations
@@ -69,7 +69,7 @@ class Keyring:
         self._remembered.clear()
 
     async def _keep_use(self, key: ApiKey) -> None:
-        now = int(time() * 1000)
+        now = now_ms()
         if key.last_used_at is None or key.last_used_at <= now - USED_STEP_MS:
             # On a full disk films can still be watched and deleted.
             with suppress(StorageFull, CatalogUnavailable):

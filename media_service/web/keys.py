@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import time
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +9,7 @@ from litestar import HttpMethod, Response, delete, post, route
 
 from media_service.store.api_keys import MAX_NAME_CHARACTERS, digest_of, new_key
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import ApiKey, Scope
 from media_service.web.guards import needs
 from media_service.web.keyring import Keyring
@@ -67,7 +67,7 @@ async def list_keys(catalog: Catalog) -> Response[KeyListJson]:
 @post(KEYS, guards=[needs("manage")], tags=["keys"], operation_class=ApiOperation, status_code=201)
 async def add_key(catalog: Catalog, data: KeyWish) -> Response[NewKeyJson]:
     """Make a key. The answer alone holds what opens; only its digest is kept."""
-    key, secret = new_key(data.name, set(data.scopes), now=int(time() * 1000))
+    key, secret = new_key(data.name, set(data.scopes), now=now_ms())
     await catalog.add_key(key, digest_of(secret))
     return Response(NewKeyJson(**_told(key), key=secret), headers=NO_STORE)
 
@@ -75,7 +75,7 @@ async def add_key(catalog: Catalog, data: KeyWish) -> Response[NewKeyJson]:
 @delete(f"{KEYS}/{{key_id:str}}", guards=[needs("manage")], tags=["keys"], operation_class=ApiOperation)
 async def revoke_key(catalog: Catalog, keyring: Keyring, key_id: str) -> None:
     """Revoke a key: it opens nothing any more. What was made with it stays."""
-    await catalog.revoke_key(key_id, now=int(time() * 1000))
+    await catalog.revoke_key(key_id, now=now_ms())
     keyring.forget()
 
 

@@ -10,11 +10,11 @@ import hashlib
 import hmac
 import logging
 import secrets
-from time import time
 from typing import NamedTuple
 
 from media_service.errors import Forbidden, Unauthorized
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import PanelSession
 from media_service.web.attempts import Attempts
 from media_service.web.keyring import ADMIN, ADMIN_ID, Caller, Keyring, caller_of
@@ -56,7 +56,7 @@ class Sessions:
         self._attempts.forgive(client)
         if "manage" not in caller.scopes:
             raise Forbidden("The panel is for the admin token and for keys with the scope 'manage'.")
-        secret, now = secrets.token_urlsafe(32), _now()
+        secret, now = secrets.token_urlsafe(32), now_ms()
         kept = PanelSession(key_id=caller.key_id, created_at=now, expires_at=now + SESSION_SECONDS * 1000)
         await self._catalog.add_session(kept, self._digest(secret))
         if instead_of is not None:
@@ -65,7 +65,7 @@ class Sessions:
 
     async def session(self, secret: str) -> Session | None:
         """Who is signed in with this secret; None when that is over, or the key was revoked."""
-        kept = await self._catalog.session(self._digest(secret), now=_now())
+        kept = await self._catalog.session(self._digest(secret), now=now_ms())
         if kept is None:
             return None
         if kept.key_id == ADMIN_ID:
@@ -85,7 +85,3 @@ class Sessions:
 
     def _made_of(self, purpose: str, secret: str) -> bytes:
         return hmac.digest(self._pepper, f"{purpose} {secret}".encode(), "sha256")
-
-
-def _now() -> int:
-    return int(time() * 1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import time
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +9,7 @@ from litestar import HttpMethod, Response, delete, post, route
 from litestar.params import Parameter
 
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import Delivery, DeliveryState, Webhook, WebhookEvent
 from media_service.store.webhooks import EVENTS, new_webhook
 from media_service.web.guards import needs
@@ -97,7 +97,7 @@ async def add_webhook(
 ) -> Response[NewWebhookJson]:
     """Have an address told of what happens from now on. The answer alone holds the secret that deliveries are signed with."""
     await webhook_caller.check(read_target(data.url))
-    webhook = new_webhook(data.url, data.event_types, now=int(time() * 1000))
+    webhook = new_webhook(data.url, data.event_types, now=now_ms())
     await catalog.add_webhook(webhook)
     return Response(NewWebhookJson(**_told(webhook), secret=webhook.secret), headers=NO_STORE)
 

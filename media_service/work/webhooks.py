@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from time import time
 from types import TracebackType
 from typing import Self
 
 from media_service import __version__
 from media_service.errors import MediaServiceError
 from media_service.store.catalog import Catalog
+from media_service.store.instants import now_ms
 from media_service.store.records import Delivery, DeliveryState, Webhook
 from media_service.wire.webhook_signatures import signed_headers
 from media_service.wire.webhook_targets import read_target
@@ -133,8 +133,3 @@ class Sender:
             **signed_headers(webhook.secret, delivery.id, timestamp, delivery.body),
         }
         return await self._caller.call(read_target(webhook.url), headers, delivery.body)
-
-
-def now_ms() -> int:
-    """Unix milliseconds."""
-    return int(time() * 1000)

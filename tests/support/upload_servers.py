@@ -19,10 +19,11 @@ from media_service.ingest.holding import Holding
 from media_service.ingest.holds import Holds
 from media_service.ingest.pipeline import Admission, Arrived, Label
 from media_service.ingest.uploads import Uploads
-from media_service.store import local_growing
+from media_service.store import instants, local_growing
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.files import write_all
+from media_service.store.instants import now_ms
 from media_service.store.keys import original_key
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset, Upload
@@ -163,8 +164,8 @@ class Taker:
             size=arrived.size,
             sha256=arrived.sha256,
             state="probing",
-            created_at=holding.now_ms(),
-            updated_at=holding.now_ms(),
+            created_at=now_ms(),
+            updated_at=now_ms(),
         )
         known = await self.catalog.add_asset(asset, owner=label.owner, idempotency_key=label.idempotency_key)
         if known.id == asset.id:
@@ -288,7 +289,7 @@ async def opened_server(directory: Path, **options: Any) -> AsyncIterator[Upload
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What leases and expiries go by from now on."""
     clock = Clock()
-    monkeypatch.setattr(holding, "time", clock)
+    monkeypatch.setattr(instants, "time", clock)
     return clock
 
 

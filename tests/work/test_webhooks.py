@@ -15,12 +15,13 @@ import pytest
 from media_service.errors import StorageFull
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
+from media_service.store.instants import now_ms
 from media_service.store.records import Asset, Delivery, DeliveryState, Webhook
 from media_service.store.webhooks import EVENTS, new_webhook
 from media_service.wire.webhook_signatures import signed_headers
 from media_service.work import webhooks as sending
 from media_service.work.webhook_calls import Caller
-from media_service.work.webhooks import KEPT_SECONDS, WAIT_SECONDS, Sender, now_ms
+from media_service.work.webhooks import KEPT_SECONDS, WAIT_SECONDS, Sender
 from tests.support.receiver import Got, Receiver, running_receiver
 
 QUICK = (0.05, 0.05, 0.05)
