@@ -86,22 +86,19 @@ def cut_off(headers: str) -> str:
     )
 
 
-def test_a_form_and_the_bare_file(service: Server, film: Path) -> None:
-    [example] = examples("In one request", "sh")
+@pytest.mark.parametrize(
+    ("heading", "field", "said"),
+    [("In one request", "title", "Holiday"), ("Who may play it", "visibility", "signed")],
+)
+def test_each_line_makes_the_asset_that_it_describes(
+    service: Server, film: Path, heading: str, field: str, said: str
+) -> None:
+    [example] = examples(heading, "sh")
 
     for line in example.splitlines():
         asset = json.loads(shell(service, film, line))
         is_kept(service, film, f"/api/v1/assets/{asset['id']}")
-        assert asset["title"] == "Holiday"
-
-
-def test_each_way_says_who_may_play_it(service: Server, film: Path) -> None:
-    [example] = examples("Who may play it", "sh")
-
-    for line in example.splitlines():
-        asset = json.loads(shell(service, film, line))
-        is_kept(service, film, f"/api/v1/assets/{asset['id']}")
-        assert asset["visibility"] == "signed"
+        assert asset[field] == said
 
 
 def test_tus_by_curl_goes_on_where_the_line_broke(service: Server, film: Path) -> None:

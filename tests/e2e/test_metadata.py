@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.support.assets import await_state, upload
 from tests.support.films import Film, make_film
+from tests.support.media import ffmpeg
 from tests.support.server import running_server
 
 PLACE = "+48.8584+002.2945/"
@@ -24,32 +24,9 @@ def film(tmp_path: Path) -> Path:
     chapters = tmp_path / "chapters.txt"
     chapters.write_text(f";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=2000\ntitle={MARK}\n")
     told = tmp_path / "told.mov"
-    argv = [
-        "ffmpeg",
-        "-nostdin",
-        "-v",
-        "error",
-        "-i",
-        str(plain),
-        "-i",
-        str(chapters),
-        "-map",
-        "0",
-        "-map_chapters",
-        "1",
-    ]
-    argv += [
-        "-c",
-        "copy",
-        "-metadata",
-        f"location={PLACE}",
-        "-metadata",
-        f"comment={MARK}",
-        "-metadata",
-        f"artist={MARK}",
-    ]
-    argv += ["-metadata:s:v", f"handler_name={MARK}", "-metadata:s:a", f"handler_name={MARK}", str(told)]
-    subprocess.run(argv, check=True)
+    said = ["-metadata", f"location={PLACE}", "-metadata", f"comment={MARK}", "-metadata", f"artist={MARK}"]
+    said += ["-metadata:s:v", f"handler_name={MARK}", "-metadata:s:a", f"handler_name={MARK}"]
+    ffmpeg("-i", plain, "-i", chapters, "-map", "0", "-map_chapters", "1", "-c", "copy", *said, told)
     return told
 
 

@@ -18,21 +18,9 @@ import pytest
 from media_service.settings import Settings
 from tests.support.nginx import CONF, Nginx, configuration, free_port, listens, program, running_nginx
 from tests.support.processes import wait_until
-from tests.support.upstream import Handler, Upstream, running_upstream
+from tests.support.upstream import Handler, Upstream
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with running_upstream() as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Nginx]:
-    with running_nginx(tmp_path / "nginx", upstream.port) as running:
-        yield running
 
 
 @pytest.fixture

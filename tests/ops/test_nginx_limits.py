@@ -14,7 +14,7 @@ from media_service.settings import Settings
 from media_service.wire.forwarded import client_address, read_networks
 from tests.support.nginx import CONF, Nginx, running_nginx
 from tests.support.processes import wait_until
-from tests.support.upstream import Handler, Upstream, running_upstream
+from tests.support.upstream import Handler, Upstream
 
 DOCUMENT = CONF.parents[1] / "docs" / "security.md"
 FILMS = ["/media/1/original.mp4", "/media/1/hls/720p/3.m4s?v=1"]
@@ -26,12 +26,6 @@ FEW_REQUESTS = {
     "burst=60": "burst=2",
 }
 ONE_CONNECTION = {"connections 512": "connections 1"}
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with running_upstream() as running:
-        yield running
 
 
 def changed(directory: Path, numbers: dict[str, str]) -> Path:

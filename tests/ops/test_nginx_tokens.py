@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,7 @@ from media_service.wire.signatures import PlaybackToken, sign
 from tests.support.nginx import CONF, Nginx, free_port, running_nginx
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawConnection
-from tests.support.upstream import Handler, Upstream, running_upstream
+from tests.support.upstream import Handler, Upstream
 from tests.wire.tokens import ASSET, FULL, KEY, TOKEN
 
 GOOD = sign(TOKEN, KEY)
@@ -25,18 +24,6 @@ LONGEST = sign(
     ),
     KEY,
 )
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with running_upstream() as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Nginx]:
-    with running_nginx(tmp_path / "nginx", upstream.port) as running:
-        yield running
 
 
 def target(token: str, behind: str = "poster.jpg") -> str:

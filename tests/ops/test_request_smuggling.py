@@ -5,11 +5,10 @@ let through, the service reads as nginx did. The service alone, as on a laptop, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.nginx import Nginx, running_nginx
+from tests.support.nginx import Nginx
 from tests.support.processes import wait_until
 from tests.support.raw_http import RawConnection
 from tests.support.server import Server
@@ -73,12 +72,6 @@ ODD: dict[str, tuple[bytes, bytes]] = {
 def upstream() -> Iterator[Upstream]:
     with running_upstream() as running:
         running.answer = read_and_answer
-        yield running
-
-
-@pytest.fixture
-def proxy(upstream: Upstream, tmp_path: Path) -> Iterator[Nginx]:
-    with running_nginx(tmp_path / "nginx", upstream.port) as running:
         yield running
 
 
