@@ -99,13 +99,18 @@ def picture_stsd(
     payload = _with_complete_sets(config) if name == "hvc1" else config
     if payload is None:
         return None
-    # s12.1.3: 72 dpi both ways, one frame per sample, no name, 24 bits of colour
-    head = bytes(6) + b"\0\1" + bytes(16)
-    head += struct.pack(">HHIIIH32sHh", *size, 0x480000, 0x480000, 0, 1, b"", 24, -1)
     boxes = [build_box(_CONFIGS[name], payload)]
     if sample_aspect[0] != sample_aspect[1]:
         boxes.append(build_box("pasp", struct.pack(">II", *sample_aspect)))
-    return _stsd(build_box(name, head, *boxes, *inside))
+    return pictures_stsd(name, size, *boxes, *inside)
+
+
+def pictures_stsd(name: str, size: tuple[int, int], *inside: bytes) -> bytes:
+    """The `stsd` of pictures of that size (pixels) with one entry, and these boxes in it."""
+    # s12.1.3: 72 dpi both ways, one frame per sample, no name, 24 bits of colour
+    head = bytes(6) + b"\0\1" + bytes(16)
+    head += struct.pack(">HHIIIH32sHh", *size, 0x480000, 0x480000, 0, 1, b"", 24, -1)
+    return _stsd(build_box(name, head, *inside))
 
 
 def build_colr(primaries: int, transfer: int, matrix: int, *, full_range: bool) -> bytes:
