@@ -94,14 +94,14 @@ def video_cut(
     _check(rendition, first, stop)
     frames = [_frame_at(track, rendition.seconds(number)) for number in range(first, stop + 1)]
     starts = [
-        rendition.seconds(number) if frame is None else _before(track, frame)
+        rendition.seconds(number) if frame is None else before(track, frame)
         for number, frame in enumerate(frames, first)
     ]
     is_end = stop == rendition.count
     entry = None if first == 0 or attempt >= ATTEMPTS - 1 else frames[0]
     return VideoCut(
-        seek=None if entry is None else _video_seek(facts, track, entry, attempt),
-        delay=_delay(facts, track),
+        seek=None if entry is None else video_seek(facts, track, entry, attempt),
+        delay=shown_later(facts, track),
         starts=tuple(starts[:-1]),
         stop=rendition.seconds(stop) + SPARE_SECONDS if is_end else starts[-1],
         keyframes=tuple(_keyframes(track, rendition, first, starts)),
@@ -118,7 +118,7 @@ def _frame_at(track: StoredTrack, seconds: Fraction) -> Packet | None:
     return track.at_or_after(ceil((seconds - Fraction(1, 2 * 90_000)) * track.timescale))
 
 
-def _before(track: StoredTrack, frame: Packet) -> Fraction:
+def before(track: StoredTrack, frame: Packet) -> Fraction:
     """A time after the frame before and before this one; nearer to this one, which survives rounding to either's clock."""
     earlier = track.at(frame.time - 1)
     gap = track.timescale if earlier is None else frame.time - earlier.time
@@ -136,14 +136,15 @@ def _keyframes(
         last = start
         for part in range(1, parts):
             frame = _frame_at(track, begin + (end - begin) * part / parts)
-            place = end if frame is None else _before(track, frame)
+            place = end if frame is None else before(track, frame)
             # Each time is answered by a frame of its own: two in a hole would make the frame after it an IDR frame as well.
             if last < place < starts[number - first + 1]:
                 yield place
                 last = place
 
 
-def _video_seek(facts: Facts, track: StoredTrack, frame: Packet, attempt: int) -> Fraction | None:
+def video_seek(facts: Facts, track: StoredTrack, frame: Packet, attempt: int) -> Fraction | None:
+    """When reading has to begin (s) so that `frame` can be shown; None: with the film. `attempt` as of `video_cut`."""
     goal: Packet | None = frame
     if facts.video is not None and facts.video.interlaced:
         goal = track.at(frame.time - 1)  # deinterlacing looks at the frame before
@@ -160,7 +161,7 @@ def _video_seek(facts: Facts, track: StoredTrack, frame: Packet, attempt: int) -
     return seconds if seconds > 0 else None
 
 
-def _delay(facts: Facts, track: StoredTrack) -> Fraction:
+def shown_later(facts: Facts, track: StoredTrack) -> Fraction:
     """AVI tells only when frames are decoded; ffmpeg has them shown as much later as the decoder holds them back."""
     if facts.video is None or facts.container != "avi":
         return Fraction(0)

@@ -12,8 +12,10 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from media_service.timeline.hls import Measured
+from media_service.timeline.hls_images import bandwidths
 from media_service.timeline.hls_text import exact_seconds
 from media_service.timeline.outline import SOURCE, Outline, OutlineRendition, SubtitleTrack
+from media_service.timeline.previews import Pack, shown
 
 MEDIA_TYPE = "application/dash+xml"
 NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
@@ -27,14 +29,17 @@ _CICP = "urn:mpeg:mpegB:cicp:"
 # The layouts of so many channels that everybody means (ISO/IEC 23001-8, table 8): 6 is 5.1, 7 is 6.1, 8 is 7.1.
 _LAYOUTS: dict[int | None, str] = {1: "1", 2: "2", 3: "3", 4: "4", 5: "5", 6: "6", 7: "11", 8: "12"}
 _ROLE = "urn:mpeg:dash:role:2011"
+_THUMBNAILS = "http://dashif.org/guidelines/thumbnail_tile"
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]+")
 
 
-def manifest(outline: Outline, measured: Measured) -> str:
+def manifest(outline: Outline, measured: Measured, previews: Pack | None = None) -> str:
     """The MPD. `measured`: peak and average bits/s of the renditions of which all is made."""
     seconds = f"PT{exact_seconds(max(1, round(outline.seconds * 1_000_000)), 1_000_000)}S"
     longest = max(Fraction(max(one.durations), one.timescale) for one in outline.renditions)
+    if previews is not None:
+        longest = max(longest, *(Fraction(stop - begin, 1_000_000) for begin, stop in shown(previews)))
     mpd = ET.Element(
         "MPD",
         {
@@ -53,6 +58,8 @@ def manifest(outline: Outline, measured: Measured) -> str:
     texts = (track for track in outline.subtitles if track.convertible)
     for number, track in enumerate(texts, len(sets)):
         _subtitles(period, number, track, outline)
+    if previews is not None:
+        _previews(period, len(period), previews)
     ET.indent(mpd)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(mpd, encoding="unicode")}\n'
 
@@ -122,9 +129,13 @@ def _representation(parent: ET.Element, one: OutlineRendition, outline: Outline,
             "media": f"../hls/{one.name}/$Number$.m4s?v={outline.version}",
         },
     )
+    _timeline(template, one.boundaries[0], one.durations)
+
+
+def _timeline(template: ET.Element, start: int, durations: Iterable[int]) -> None:
     timeline = ET.SubElement(template, "SegmentTimeline")
-    for at, (ticks, repeats) in enumerate(_runs(one.durations)):
-        element = ET.SubElement(timeline, "S", {"t": str(one.boundaries[0])} if at == 0 else {})
+    for at, (ticks, repeats) in enumerate(_runs(durations)):
+        element = ET.SubElement(timeline, "S", {"t": str(start)} if at == 0 else {})
         element.set("d", str(ticks))
         if repeats:
             element.set("r", str(repeats))
@@ -166,6 +177,29 @@ def _subtitles(period: ET.Element, number: int, track: SubtitleTrack, outline: O
         {"id": f"subtitles-{track.number}", "bandwidth": str(SUBTITLES_BITS_PER_SECOND)},
     )
     ET.SubElement(text, "BaseURL").text = f"../subtitles/{track.number}.vtt?v={outline.version}"
+
+
+def _previews(period: ET.Element, number: int, pack: Pack) -> None:
+    """Thumbnails (DASH-IF IOP 4.3 s6.2.6), each a segment: of several in one picture players take the times as evenly spread."""
+    found = ET.SubElement(
+        period,
+        "AdaptationSet",
+        {"id": str(number), "contentType": "image", "mimeType": "image/jpeg"},
+    )
+    size = {"width": str(pack.width), "height": str(pack.height)}
+    peak, _ = bandwidths(pack)
+    one = ET.SubElement(found, "Representation", {"id": "previews", "bandwidth": str(peak), **size})
+    _child(one, "EssentialProperty", _THUMBNAILS, "1x1")
+    template = ET.SubElement(
+        one,
+        "SegmentTemplate",
+        {
+            "timescale": "1000000",
+            "startNumber": "0",
+            "media": f"../storyboard/tiles/$Number$.jpg?v={pack.version}",
+        },
+    )
+    _timeline(template, 0, (stop - begin for begin, stop in shown(pack)))
 
 
 def _child(parent: ET.Element, tag: str, scheme: str, value: str) -> None:

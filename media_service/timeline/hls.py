@@ -37,10 +37,17 @@ Measured = Mapping[
 ]  # rendition -> its peak and average in bits/s, once all of it is made
 
 
-def master(outline: Outline, measured: Measured, iframes: Collection[str], *, begins_at: int = 0) -> str:
+def master(
+    outline: Outline,
+    measured: Measured,
+    iframes: Collection[str],
+    *,
+    begins_at: int = 0,
+    images: Collection[str] = (),
+) -> str:
     """The multivariant playlist (RFC 8216 s4.3.4). `iframes`: the renditions that have a playlist of I-frames.
 
-    `begins_at`: where players are to begin, in milliseconds of the film.
+    `begins_at`: where players are to begin, in milliseconds of the film. `images`: lines that offer previews (`hls_images`).
     """
     # The only sound of a film without a picture is a variant, and no alternative to anything.
     groups = sound_groups(outline) if outline.videos or len(outline.sounds) > 1 else ()
@@ -54,6 +61,7 @@ def master(outline: Outline, measured: Measured, iframes: Collection[str], *, be
     for one, group in _variants(outline, groups, measured):
         lines += _variant(one, group, measured, subtitles=bool(subtitles))
     lines += [_iframe_variant(one, measured) for one in outline.videos if one.name in iframes]
+    lines += images
     return _text(lines)
 
 

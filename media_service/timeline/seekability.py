@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain, compress
+from itertools import chain
 from operator import sub
 from statistics import median_low
 from typing import Literal
 
 import msgspec
 
+from media_service.timeline.keyframes import keyframe_times
 from media_service.timeline.seeking import begin, frame_at
 from media_service.timeline.stored_index import StoredIndex, StoredTrack
 
@@ -65,11 +66,7 @@ def seekability(index: StoredIndex, moov: Moov) -> Seekability | None:
 
 def _distances(track: StoredTrack) -> tuple[float, float]:
     """The longest and the mean distance between keyframes in seconds, the ends of the track included."""
-    if track.all_sync:
-        times = sorted(track.shown_times())
-    else:
-        times = sorted(compress(track.sync.times, track.sync.shown))
-    edges = sorted({track.start, *times, track.stop})
+    edges = sorted({track.start, *keyframe_times(track), track.stop})
     distances = list(map(sub, edges[1:], edges)) or [0]
     return max(distances) / track.timescale, sum(distances) / len(distances) / track.timescale
 

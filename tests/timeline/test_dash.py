@@ -29,6 +29,7 @@ from tests.timeline.outlines import (
     packaged_sound,
     sound_film,
 )
+from tests.timeline.packs import pack_of
 
 NAMES = {"": "urn:mpeg:dash:schema:mpd:2011"}
 
@@ -174,6 +175,28 @@ def test_subtitles_are_one_file_each() -> None:
     roles = [role.attrib["value"] for role in found.findall("Role", NAMES)]
     assert roles == ["forced-subtitle"]
     assert found.findtext("Representation/BaseURL", None, NAMES) == f"../subtitles/1.vtt?v={made.version}"
+
+
+def test_previews_are_thumbnails_with_the_times_of_their_frames() -> None:
+    pack = pack_of([0, 1_001_000, 2_002_000, 4_000_000], film_us=10_000_000)
+    mpd = ET.fromstring(manifest(film(10), {}, pack))
+    assert mpd.attrib["maxSegmentDuration"] == "PT6.0S"
+    (found,) = mpd.findall("Period/AdaptationSet[@contentType='image']", NAMES)
+    assert (found.attrib["id"], found.attrib["mimeType"]) == ("2", "image/jpeg")
+    (one,) = found.findall("Representation", NAMES)
+    assert (one.attrib["width"], one.attrib["height"]) == ("256", "144")
+    tiling = one.find("EssentialProperty", NAMES)
+    assert tiling is not None
+    assert tiling.attrib == {"schemeIdUri": "http://dashif.org/guidelines/thumbnail_tile", "value": "1x1"}
+    assert boundaries(one) == (0, 1_001_000, 2_002_000, 4_000_000, 10_000_000)
+    template = one.find("SegmentTemplate", NAMES)
+    assert template is not None
+    assert template.attrib == {
+        "timescale": "1000000",
+        "startNumber": "0",
+        "media": "../storyboard/tiles/$Number$.jpg?v=abc123",
+    }
+    assert stays_below_the_film("dash/manifest.mpd", template.attrib["media"])
 
 
 def test_sound_alone_has_a_manifest() -> None:
