@@ -39,6 +39,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int = 64 << 30  # through all pipes together
     max_pixels: int = 8192 * 4320  # of one picture
     max_streams: int = 64  # tracks in the source
+    nice: int = (
+        0  # by so much it stands back behind the service itself when processors are scarce (nice(2)): 0 to 19
+    )
+
+    def within(self, service: Limits) -> Limits:
+        """These limits, and of what a source may be those of the service: what it accepts, it also makes something of."""
+        return msgspec.structs.replace(self, max_pixels=service.max_pixels, max_streams=service.max_streams)
 
 
 PROBE_LIMITS = Limits(
@@ -82,10 +89,10 @@ def environment() -> dict[str, str]:
     }
 
 
-def input_options(limits: Limits) -> dict[str, str]:
-    """Options that belong before every `-i` of ffmpeg and ffprobe, without their dashes."""
+def input_options(limits: Limits, formats: str = FORMATS) -> dict[str, str]:
+    """Options that belong before every `-i` of ffmpeg and ffprobe, without their dashes. `formats`: the demuxers that may open it."""
     return {
-        "format_whitelist": FORMATS,
+        "format_whitelist": formats,
         "protocol_whitelist": PROTOCOLS,
         "max_pixels": str(limits.max_pixels),
         "max_streams": str(limits.max_streams),

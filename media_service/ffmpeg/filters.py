@@ -94,13 +94,26 @@ def scaled(video: VideoFacts, width: int, height: int, *, full_range: bool = Fal
     return [Filter("scale", scale), Filter("format", {"pix_fmts": pixels}), Filter("setsar", {"sar": 1})]
 
 
-def picture(video: VideoFacts, width: int, height: int, *, full_range: bool = False) -> list[Filter]:
-    """All of it, for one output: progressive, SDR, of that size."""
+def in_rgb(video: VideoFacts, width: int, height: int, *, alpha: bool) -> list[Filter]:
+    """The same in 8-bit RGB, from any source; with its transparency if `alpha`: for PNG, WebP and GIF."""
+    scale: dict[str, str | int | float] = {
+        "w": width,
+        "h": height,
+        "flags": "bicubic+accurate_rnd+full_chroma_int",
+        "in_color_matrix": "bt709" if _is_wide(video) else _matrix(video),
+    }
     return [
-        *deinterlaced(video),
         *to_sdr(video, width, height),
-        *scaled(video, width, height, full_range=full_range),
+        Filter("scale", scale),
+        Filter("format", {"pix_fmts": "rgba" if alpha else "rgb24"}),
+        Filter("setsar", {"sar": 1}),
     ]
+
+
+def untold() -> list[Filter]:
+    """Nothing goes with the picture but its pixels. Last: encoders of JPEG and PNG would pass a colour profile on, which may
+    name a camera, and is no longer true of pixels that were converted."""
+    return [Filter("sidedata", {"mode": "delete"})]
 
 
 def trimmed(start: Fraction, stop: Fraction) -> Filter:
@@ -116,6 +129,13 @@ def every(step: int, starts: Sequence[Fraction]) -> list[Filter]:
     number = f"st(1,{_segment(starts, 0, len(starts))})"
     count = "st(0,if(eq(ld(1),ld(2)),ld(0)+1,0))"
     return [Filter("select", {"expr": f"{number};{count};st(2,ld(1));not(mod(ld(0),{step}))"})]
+
+
+def first_of_each(starts: Sequence[Fraction]) -> list[Filter]:
+    """Of each of the stretches that begin at `starts` (s) its first frame; what comes earlier belongs to the first one."""
+    # Register 1: the stretch, counted from 1; 2: the one of the frame before.
+    new = "st(0,gt(ld(1),ld(2)));st(2,ld(1));ld(0)"
+    return [Filter("select", {"expr": f"st(1,{_segment(starts, 0, len(starts))});{new}"})]
 
 
 def _segment(starts: Sequence[Fraction], low: int, high: int) -> str:

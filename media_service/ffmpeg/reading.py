@@ -58,7 +58,7 @@ class Stream(msgspec.Struct):
 
 
 class Packet(msgspec.Struct):
-    """One entry of `packets`."""
+    """One entry of `packets`, or of `frames`."""
 
     side_data_list: list[SideData] = []
 
@@ -76,6 +76,7 @@ class Report(msgspec.Struct):
 
     streams: list[Stream] = []
     packets: list[Packet] = []
+    frames: list[Packet] = []  # of a still picture: the first one
     format: Format = msgspec.field(default_factory=Format)
 
 

@@ -19,7 +19,6 @@ from media_service.ffmpeg.filters import (
     deinterlaced,
     earlier,
     every,
-    picture,
     scaled,
     through,
     to_sdr,
@@ -28,10 +27,6 @@ from media_service.ffmpeg.filters import (
 from media_service.timeline.cutting import AudioCut, VideoCut
 from media_service.timeline.facts import Facts, VideoFacts
 from media_service.timeline.ladder import AudioRendition, VideoRendition
-
-POSTER_WIDTH = 1280  # pixels, at most
-POSTER_FRAMES = 60  # among which the most typical one is looked for
-POSTER_SECONDS = 10.0  # of film that is read for them, at most
 
 FILM_TIMES = ("-copyts", "-start_at_zero")
 # Of MPEG-TS and its like ffmpeg counts from the start of the tracks that it was asked for, and not of all: unless times
@@ -144,41 +139,6 @@ def subtitles(*, source_fd: int, stream: int, limits: Limits) -> list[str]:
         **{"c:s": "webvtt", "map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact", "f": "webvtt"},
     )
     argv: list[str] = output.global_args("-nostdin", "-v", "error", *FILM_TIMES).compile()
-    return argv
-
-
-def poster(
-    facts: Facts,
-    *,
-    source_fd: int,
-    at_seconds: float,
-    limits: Limits,
-    width: int = POSTER_WIDTH,
-    threads: int = 0,
-) -> list[str]:
-    """argv that writes one JPEG to standard output: the most typical frame of the seconds from `at_seconds` on.
-
-    Typical frames are not black ones, unless all are. At most `width` pixels wide, upright, square pixels. Ends with an
-    error when no frame lies at or after `at_seconds`. Raises ValueError without a picture.
-    """
-    track = _track(facts)
-    source = ffmpeg.input(
-        source_url(source_fd),
-        ss=f"{max(0.0, at_seconds):.6f}",
-        t=POSTER_SECONDS,
-        threads=threads,
-        **input_options(limits),
-    )
-    across, down = track.display_size
-    scale = min(1.0, width / across)
-    size = (max(2, int(side * scale) // 2 * 2) for side in (across, down))
-    # Scaled first: `thumbnail` holds all its frames at once, and sixty of 8K are three gigabytes.
-    chain = [*picture(track, *size, full_range=True), Filter("thumbnail", {"n": POSTER_FRAMES})]
-    graph = through(source[str(track.index)], chain).output(
-        "pipe:1",
-        **{"frames:v": 1, "c:v": "mjpeg", "q:v": 3, "map_metadata": -1, "fflags": "+bitexact", "f": "mjpeg"},
-    )
-    argv: list[str] = graph.global_args("-nostdin", "-v", "error", "-abort_on", "empty_output").compile()
     return argv
 
 

@@ -8,10 +8,30 @@ from pathlib import Path
 from media_service.mp4.fragments import Sample, build_fragment
 from media_service.mp4.init_segment import build_init
 from tests.ffmpeg.running import Output
+from tests.support.media import ffmpeg
 
 BITS, BAR, HEIGHT = 16, 8, 96
 WIDTH = BITS * BAR
 FPS = 25
+
+SECONDS = 12
+X264 = ["-c:v", "libx264", "-g", "100", "-bf", "3", "-x264-params", "open-gop=1:b-pyramid=normal:scenecut=0"]
+MPEG2 = ["-c:v", "mpeg2video", "-bf", "2", "-g", "100", "-q:v", "2"]
+FILMS: dict[str, tuple[str, list[str]]] = {
+    "mp4": ("mp4", X264),
+    "fragmented": ("mp4", [*X264, "-movflags", "frag_keyframe+empty_moov+skip_trailer"]),
+    "ts": ("ts", X264),
+    "mkv": ("mkv", X264),
+    "flv": ("flv", ["-c:v", "libx264", "-g", "100", "-bf", "2"]),
+    "avi": ("avi", ["-c:v", "mpeg4", "-bf", "2", "-g", "100", "-q:v", "2"]),
+    "mpg": ("mpg", MPEG2),
+    "interlaced": ("mov", [*MPEG2, "-flags", "+ilme+ildct", "-top", "1"]),
+    "interlaced ts": ("ts", [*MPEG2, "-flags", "+ilme+ildct", "-top", "1"]),
+    "webm": ("webm", ["-c:v", "libvpx-vp9", "-g", "100", "-b:v", "0", "-crf", "20", "-cpu-used", "8"]),
+    "ogv": ("ogv", ["-c:v", "libtheora", "-g", "64", "-q:v", "8"]),
+    "asf": ("asf", ["-c:v", "wmv2", "-g", "100", "-q:v", "2"]),
+    "hevc": ("mp4", ["-c:v", "libx265", "-x265-params", "log-level=none:keyint=100:open-gop=1:bframes=4"]),
+}
 
 
 def numbered(seconds: float, fps: int = FPS) -> str:
@@ -43,3 +63,26 @@ def numbers(output: Output, path: Path) -> list[int]:
     return [
         sum(1 << bit for bit in range(BITS) if lumas[at + bit] > 125) for at in range(0, len(lumas), BITS)
     ]
+
+
+class NumberedFilms:
+    """Each of FILMS, made when it is first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._made: dict[str, Path] = {}
+
+    def __call__(self, name: str) -> Path:
+        if name not in self._made:
+            suffix, codec = FILMS[name]
+            self._made[name] = self._directory / f"{len(self._made)}.{suffix}"
+            ffmpeg("-f", "lavfi", "-i", numbered(SECONDS), *codec, "-v", "error", self._made[name])
+        return self._made[name]
+
+
+def number_of_picture(path: Path, *options: str) -> int:
+    """The number that a picture file shows."""
+    argv = ["ffmpeg", "-v", "error", *options, "-i", str(path), "-frames:v", "1"]
+    argv += ["-vf", f"scale={WIDTH}:{HEIGHT}:flags=area,scale={BITS}:1:flags=area,format=gray"]
+    lumas = subprocess.check_output([*argv, "-f", "rawvideo", "-"])
+    return sum(1 << bit for bit in range(BITS) if lumas[bit] > 125)

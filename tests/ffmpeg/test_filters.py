@@ -4,14 +4,14 @@ from fractions import Fraction
 
 import pytest
 
-from media_service.ffmpeg.filters import earlier, every, picture, scaled, to_sdr, trimmed
+from media_service.ffmpeg.filters import deinterlaced, earlier, every, scaled, to_sdr, trimmed
 from media_service.timeline.facts import VideoFacts
 
 
 def chain(width: int = 1280, height: int = 720, *, full_range: bool = False, **facts: str | bool) -> str:
     base = {"index": 0, "codec": "h264", "width": width, "height": height}
     video = VideoFacts(**(base | facts))  # type: ignore[arg-type] # fields by name
-    made = picture(video, 640, 360, full_range=full_range)
+    made = [*deinterlaced(video), *to_sdr(video, 640, 360), *scaled(video, 640, 360, full_range=full_range)]
     return ",".join(
         f"{one.name}=" + ":".join(f"{key}={value}" for key, value in one.options.items()) for one in made
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from media_service.timeline.cutting import ATTEMPTS, video_cut
 from media_service.timeline.ladder import video_renditions
 from media_service.timeline.outlining import VIDEO_TIMESCALE
-from tests.ffmpeg.numbered import FPS, first_lumas, numbered, numbers, playable
+from tests.ffmpeg.numbered import FILMS, FPS, SECONDS, NumberedFilms, first_lumas, numbered, numbers, playable
 from tests.ffmpeg.running import (
     DAY,
     Source,
@@ -26,49 +25,14 @@ from tests.ffmpeg.running import (
 from tests.support.media import ffmpeg, probe
 from tests.support.shared import corpus, shared_file
 
-SECONDS = 12
 TICK = 1  # of VIDEO_TIMESCALE: both clocks round
 # Two seconds and a little: what a seek inside a segment may have to decode in vain.
 LONGEST_GROUP = round(2.15 * VIDEO_TIMESCALE)
 
-X264 = ["-c:v", "libx264", "-g", "100", "-bf", "3", "-x264-params", "open-gop=1:b-pyramid=normal:scenecut=0"]
-MPEG2 = ["-c:v", "mpeg2video", "-bf", "2", "-g", "100", "-q:v", "2"]
-FILMS: dict[str, tuple[str, list[str]]] = {
-    "mp4": ("mp4", X264),
-    "fragmented": ("mp4", [*X264, "-movflags", "frag_keyframe+empty_moov+skip_trailer"]),
-    "ts": ("ts", X264),
-    "mkv": ("mkv", X264),
-    "flv": ("flv", ["-c:v", "libx264", "-g", "100", "-bf", "2"]),
-    "avi": ("avi", ["-c:v", "mpeg4", "-bf", "2", "-g", "100", "-q:v", "2"]),
-    "mpg": ("mpg", MPEG2),
-    "interlaced": ("mov", [*MPEG2, "-flags", "+ilme+ildct", "-top", "1"]),
-    "interlaced ts": ("ts", [*MPEG2, "-flags", "+ilme+ildct", "-top", "1"]),
-    "webm": ("webm", ["-c:v", "libvpx-vp9", "-g", "100", "-b:v", "0", "-crf", "20", "-cpu-used", "8"]),
-    "ogv": ("ogv", ["-c:v", "libtheora", "-g", "64", "-q:v", "8"]),
-    "asf": ("asf", ["-c:v", "wmv2", "-g", "100", "-q:v", "2"]),
-    "hevc": ("mp4", ["-c:v", "libx265", "-x265-params", "log-level=none:keyint=100:open-gop=1:bframes=4"]),
-}
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Each of FILMS, made when it is first asked for."""
-    directory = tmp_path_factory.mktemp("numbered")
-    made: dict[str, Path] = {}
-
-    def make(name: str) -> Path:
-        if name not in made:
-            suffix, codec = FILMS[name]
-            made[name] = directory / f"{len(made)}.{suffix}"
-            ffmpeg("-f", "lavfi", "-i", numbered(SECONDS), *codec, "-v", "error", made[name])
-        return made[name]
-
-    return make
-
 
 @pytest.mark.parametrize("name", FILMS)
 async def test_each_segment_has_the_frames_of_the_whole_film(
-    name: str, film: Callable[[str], Path], tmp_path: Path
+    name: str, film: NumberedFilms, tmp_path: Path
 ) -> None:
     with opened(film(name)) as fd:
         source = await source_of(fd)
@@ -89,9 +53,7 @@ async def test_each_segment_has_the_frames_of_the_whole_film(
 
 
 @pytest.mark.parametrize("name", ["mp4", "ts"])
-async def test_later_attempts_make_the_same_frames(
-    name: str, film: Callable[[str], Path], tmp_path: Path
-) -> None:
+async def test_later_attempts_make_the_same_frames(name: str, film: NumberedFilms, tmp_path: Path) -> None:
     with opened(film(name)) as fd:
         source = await source_of(fd)
         (rendition,) = video_renditions(source.facts, packaged=False)
@@ -103,7 +65,7 @@ async def test_later_attempts_make_the_same_frames(
 
 
 async def test_a_film_without_an_index_of_its_own_can_be_entered_all_the_same(
-    film: Callable[[str], Path], tmp_path: Path
+    film: NumberedFilms, tmp_path: Path
 ) -> None:
     """Matroska of a live stream has no cues."""
     path = tmp_path / "streamed.mkv"
@@ -115,7 +77,7 @@ async def test_a_film_without_an_index_of_its_own_can_be_entered_all_the_same(
     assert numbers(made, tmp_path / "made.mp4") == list(range(8 * FPS, 12 * FPS))
 
 
-async def test_rungs_from_one_decode_have_the_same_times(film: Callable[[str], Path]) -> None:
+async def test_rungs_from_one_decode_have_the_same_times(film: NumberedFilms) -> None:
     with opened(film("mp4")) as fd:
         source = await source_of(fd)
         (rendition,) = video_renditions(source.facts, packaged=False)

@@ -13,7 +13,7 @@ import pytest
 
 from media_service import errors
 from media_service.ffmpeg.fence import Limits
-from media_service.ffmpeg.probe import decoders, probe
+from media_service.ffmpeg.probe import decoders, encoders, probe
 from media_service.timeline.facts import Facts
 from tests.ffmpeg.running import LIMITS
 from tests.support.media import ffmpeg
@@ -244,3 +244,8 @@ async def test_a_playlist_in_disguise_reads_no_other_file_and_calls_nobody(
 async def test_the_installed_ffmpeg_decodes_what_films_are_made_of() -> None:
     assert {"h264", "hevc", "vp9", "av1", "aac", "opus", "ac3", "mpeg2video"} <= await decoders()
     assert "none" not in await decoders()
+
+
+async def test_encoders_are_those_of_the_installed_ffmpeg() -> None:
+    assert {"libx264", "aac", "mjpeg", "libwebp", "libaom-av1"} <= await encoders()
+    assert "libwebq" not in await encoders()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +13,6 @@ from media_service.errors import TranscodeFailed
 from media_service.ffmpeg import recipes
 from media_service.ffmpeg.fence import Limits
 from media_service.ffmpeg.pipes import Pipe
-from media_service.ffmpeg.probe import probe as probed
 from media_service.ffmpeg.process import start
 from media_service.mp4.init_segment import build_init
 from media_service.timeline.cutting import AudioCut, VideoCut, video_cut
@@ -35,54 +32,6 @@ from tests.ffmpeg.running import (
 from tests.support.films import Film, Films
 from tests.support.media import ffmpeg, probe
 from tests.support.shared import shared_file
-
-
-def lumas_of_first_frame(path: Path, *filters: str) -> bytes:
-    argv = ["ffmpeg", "-v", "error", "-i", str(path), "-frames:v", "1", *filters, "-pix_fmt", "gray"]
-    return subprocess.check_output([*argv, "-f", "rawvideo", "-"])
-
-
-async def _poster(path: Path, at_seconds: float) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        facts = await probed(fd, LIMITS)
-        argv = recipes.poster(facts, source_fd=fd, at_seconds=at_seconds, limits=LIMITS)
-        with Pipe() as out:
-            async with start(argv, limits=LIMITS, pass_fds=(fd,), stdout=out):
-                return await out.read_all()
-    finally:
-        os.close(fd)
-
-
-@pytest.mark.parametrize(
-    ("name", "size"),
-    [
-        ("phone_rot90.mp4", (288, 352)),
-        ("cursed_vfr_3026x1386.mp4", (1280, 586)),
-        ("hevc_hlg10_1080p.mp4", (1280, 720)),
-        ("vp9_odd_161x121.webm", (160, 120)),
-    ],
-)
-async def test_a_poster_is_one_upright_jpeg(name: str, size: tuple[int, int], tmp_path: Path) -> None:
-    data = await _poster(shared_file(f"corpus/{name}"), 0.0)
-    assert data.startswith(b"\xff\xd8\xff")
-    assert data.endswith(b"\xff\xd9")
-    (tmp_path / "poster.jpg").write_bytes(data)
-    found = probe(tmp_path / "poster.jpg", "-show_streams")["streams"][0]
-    assert (found["codec_name"], found["width"], found["height"]) == ("mjpeg", *size)
-
-
-async def test_a_poster_is_not_black_when_the_film_begins_black(tmp_path: Path) -> None:
-    path = tmp_path / "fades.mkv"
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=3,fade=in:0:25", "-c:v", "ffv1", path)
-    (tmp_path / "poster.jpg").write_bytes(await _poster(path, 0.0))
-    assert lumas_of_first_frame(tmp_path / "poster.jpg", "-vf", "scale=1:1")[0] > 60
-
-
-async def test_a_poster_from_beyond_the_end_is_a_failure(films: Films) -> None:
-    with pytest.raises(TranscodeFailed):
-        await _poster(films.film(), 100.0)
-
 
 # --- init segments -----------------------------------------------------------------------------------------------
 
@@ -289,8 +238,6 @@ def test_tracks_that_are_not_there_cannot_be_made() -> None:
         recipes.video_run(empty, renditions=[(TOP, 11)], cut=PICTURES, threads=1, **given)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no such track"):
         recipes.audio_run(empty, rendition=SOUND, pipe_fd=11, cut=SOUNDS, **given)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no picture"):
-        recipes.poster(empty, source_fd=9, at_seconds=0, limits=Limits())
     with pytest.raises(ValueError, match="nothing"):
         recipes.video_run(FILM, renditions=[], cut=PICTURES, threads=1, **given)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="nothing"):
