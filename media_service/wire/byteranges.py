@@ -9,9 +9,9 @@ from itertools import chain
 from media_service.wire.representation import Cut, MemoryExtent, Representation, Span
 
 
-def content_range(span: Span, size: int) -> str:
+def content_range(span: Span, size: int) -> bytes:
     """`span` as Content-Range text: inclusive positions and always the real total (`*` as total kills Safari)."""
-    return f"bytes {span.start}-{span.stop - 1}/{size}"
+    return b"bytes %d-%d/%d" % (span.start, span.stop - 1, size)
 
 
 def boundary(representation: Representation, spans: Sequence[Span]) -> str:
@@ -41,6 +41,6 @@ def _head(representation: Representation, span: Span, delimiter: str) -> bytes:
     lines = (
         delimiter,
         f"Content-Type: {representation.media_type}",
-        f"Content-Range: {content_range(span, representation.size)}",
+        f"Content-Range: {content_range(span, representation.size).decode()}",
     )
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

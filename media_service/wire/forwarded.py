@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+# The peer on a Unix socket, as nginx calls it. Only who is let in by the socket's mode comes from there: it is believed.
+UNIX = "unix:"
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 # Bare IPv6 addresses have no port: its digits would be some of the address'.
@@ -20,15 +23,14 @@ def read_networks(text: str) -> Networks:
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Networks) -> str:
-    """The address nearest to the client that a trusted proxy vouches for; `peer` is who the connection is with.
+    """The address nearest to the client that a trusted proxy vouches for; `peer` is who the connection is with, an address or UNIX.
 
     `forwarded_for` is read from its end, where the nearest proxy has written; behind the first address that is not trusted
     anything may stand.
     """
     nearest = peer
     for hop in reversed([_without_port(part.strip()) for part in forwarded_for.split(",")]):
-        address = _address(nearest)
-        if address is None or not _is_trusted(address, trusted) or _address(hop) is None:
+        if not is_trusted(nearest, trusted) or _address(hop) is None:
             break
         nearest = hop
     return nearest
@@ -36,10 +38,17 @@ def client_address(peer: str, forwarded_for: str, trusted: Networks) -> str:
 
 def is_https(peer: str, scheme: str, forwarded_proto: str, trusted: Networks) -> bool:
     """Whether the client speaks https: to us (`scheme`), or to the trusted proxy that `peer` is."""
-    address = _address(peer)
-    if forwarded_proto and address is not None and _is_trusted(address, trusted):
+    if forwarded_proto and is_trusted(peer, trusted):
         return forwarded_proto.strip().lower() == "https"
     return scheme == "https"
+
+
+def is_trusted(peer: str, trusted: Networks) -> bool:
+    """Whether what the peer of a connection, an address or UNIX, says of others is believed."""
+    if peer == UNIX:
+        return True
+    address = _address(peer)
+    return address is not None and any(address in network for network in trusted)
 
 
 def household(address: str) -> str:
@@ -66,7 +75,3 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         return None
     # A socket for both families shows IPv4 clients as ::ffff:a.b.c.d (RFC 4291 s2.5.5.2).
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
-def _is_trusted(address: IPv4Address | IPv6Address, trusted: Networks) -> bool:
-    return any(address in network for network in trusted)

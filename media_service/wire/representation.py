@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Span:
+
+# Structs, where a request makes some of them: they are made in a fifth of the time that a frozen dataclass takes.
+class Span(msgspec.Struct, frozen=True, gc=False):
     """The bytes [start, stop) of something."""
 
     start: int
@@ -26,8 +28,7 @@ class Span:
         return self.stop - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryExtent:
+class MemoryExtent(msgspec.Struct, frozen=True, gc=False):
     """Bytes made in memory: a header, a playlist, a boundary between parts."""
 
     data: bytes
@@ -42,8 +43,7 @@ class MemoryExtent:
         return self if start == 0 and stop == len(self.data) else MemoryExtent(self.data[start:stop])
 
 
-@dataclass(frozen=True, slots=True)
-class BlobExtent:
+class BlobExtent(msgspec.Struct, frozen=True, gc=False):
     """The bytes [start, stop) of the stored blob named `blob`."""
 
     blob: str
@@ -90,8 +90,15 @@ class Representation:
 
     def cut(self, span: Span) -> Iterator[Extent]:
         """The extents that make up `span`, which must lie within the representation."""
+        number = bisect_right(self._stops, span.start)
+        if number < len(self._stops) and span.start < span.stop <= self._stops[number]:
+            extent = self.extents[number]  # as with every range of an upload: nothing to walk through
+            begins = self._stops[number] - extent.size
+            return iter((extent.cut(span.start - begins, span.stop - begins),))
+        return self._walk(span, number)
+
+    def _walk(self, span: Span, number: int) -> Iterator[Extent]:
         position = span.start
-        number = bisect_right(self._stops, position)
         while position < span.stop:
             extent = self.extents[number]
             begins = self._stops[number] - extent.size
@@ -102,8 +109,7 @@ class Representation:
             number += 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(msgspec.Struct, frozen=True):
     """The bytes of `span` of a representation: its extents one after another, not before they are wanted."""
 
     representation: Representation

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.wire.delivery import Delivery, plan
+from media_service.wire.delivery import Answers, Delivery, plan
 from media_service.wire.preconditions import build_date
 from media_service.wire.representation import Representation
 from tests.support.shared import SHARED, shared_file
@@ -217,6 +217,45 @@ def test_header_names_count_in_any_case_and_white_space_around_values_does_not()
     got = plan("GET", [(b"RANGE", b" \tbytes=0-9 "), (b"If-Range", b' "v1"\t')], FILM)
 
     assert read(got.extents()) == pattern(0, 10)
+
+
+@given(
+    wanted=st.one_of(
+        st.from_regex(r"bytes=[0-9]{1,4}-[0-9]{0,4}", fullmatch=True),
+        st.from_regex(r"bytes=([0-9]{0,4}-[0-9]{0,4},?){1,3}", fullmatch=True),
+        st.text(st.characters(max_codepoint=255), max_size=20).map(lambda text: text.strip(" \t")),
+    ),
+    size=st.sampled_from([0, 1, 1000, 5000]),
+)
+def test_a_range_by_itself_is_answered_as_in_a_request_whose_conditions_hold(wanted: str, size: int) -> None:
+    film = representation(size)
+    answers = Answers(film, [("Cache-Control", "private, max-age=7")])
+    for conditions in ((), fields(if_range=f'"{film.etag}"'), fields(if_match=f'"{film.etag}"', host="x")):
+        assert answers.to_range(wanted) == answers.to("GET", [*conditions, *fields(range=wanted)])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "span"),
+    [
+        ("bytes=0-", 206, (0, 1000)),
+        ("bytes=10-19", 206, (10, 20)),
+        ("bytes=990-5000", 206, (990, 1000)),
+        ("bytes=-7", 206, (993, 1000)),
+        ("bytes=1000-", 416, None),
+        ("bytes=2-1", 416, None),
+        ("frames=2-1", 200, (0, 1000)),
+    ],
+)
+def test_a_range_by_itself_selects_these_bytes(
+    wanted: str, status: int, span: tuple[int, int] | None
+) -> None:
+    answer = Answers(FILM).to_range(wanted)
+    assert answer.status == status
+    if span is not None:
+        assert read(answer.extents()) == pattern(*span)
+        assert answer.size == span[1] - span[0]
+        assert header(answer, "ETag") == f'"{FILM.etag}"'
+    assert (status == 206) == ((header(answer, "Content-Range") or "").startswith("bytes ") and status < 400)
 
 
 def test_two_range_lines_are_no_range() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.wire.forwarded import client_address, household, is_https, read_networks
+from media_service.wire.forwarded import UNIX, client_address, household, is_https, read_networks
 
 TRUSTED = read_networks("127.0.0.1, ::1,10.0.0.0/8")
 
@@ -42,6 +42,10 @@ TRUSTED = read_networks("127.0.0.1, ::1,10.0.0.0/8")
         ("127.0.0.1", "[2001:db8::1:4711", "127.0.0.1"),
         ("", "198.51.100.7", ""),
         ("a socket", "198.51.100.7", "a socket"),
+        (UNIX, "", UNIX),
+        (UNIX, "198.51.100.7", "198.51.100.7"),
+        (UNIX, "203.0.113.9, 198.51.100.7, 10.1.2.3", "198.51.100.7"),
+        (UNIX, "203.0.113.9, unix:", UNIX),  # what stands there is no peer of ours
     ],
 )
 def test_the_client_is_the_first_who_is_not_trusted(peer: str, forwarded_for: str, client: str) -> None:
