@@ -14,9 +14,9 @@ from typing import get_args
 from msgspec.structs import asdict
 from sqlalchemy import RowMapping, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import InvalidRequest, NameTaken
+from media_service.store.asynchronous import AsyncConnection
 from media_service.store.database import OnDatabase, only
 from media_service.store.models import api_keys, panel_sessions
 from media_service.store.records import ApiKey, PanelSession, Scope
@@ -54,7 +54,7 @@ class ApiKeys(OnDatabase):
         """Add a new key. Raises NameTaken when one that is not revoked has its name."""
         values = {**asdict(key), "scopes": ",".join(key.scopes), "digest": digest}
         try:
-            await self._write(lambda connection: connection.execute(insert(api_keys).values(values)))
+            await self._write(lambda connection: connection.execute(insert(api_keys).values(values)), of=None)
         except IntegrityError:
             # The index is asked, not the table before: of two at the same time one has to lose. Ids and digests are random.
             raise NameTaken(f"There is a key {key.name!r} already.") from None
@@ -83,7 +83,7 @@ class ApiKeys(OnDatabase):
             api_keys.c.last_used_at <= now - USED_STEP_MS,
         )
         change = update(api_keys).where(api_keys.c.id == key_id, unused).values(last_used_at=now)
-        await self._write(lambda connection: connection.execute(change))
+        await self._write(lambda connection: connection.execute(change), of=None)
 
     async def revoke_key(self, key_id: str, *, now: int) -> None:
         """Nobody gets in with the key any more, and who is signed in with it is signed out. Raises NotFound."""
@@ -98,7 +98,7 @@ class ApiKeys(OnDatabase):
             only(revoked.mappings().all(), "key")
             await connection.execute(delete(panel_sessions).where(panel_sessions.c.key_id == key_id))
 
-        await self._write(change)
+        await self._write(change, of=None)
 
     async def add_session(self, session: PanelSession, digest: str) -> None:
         """Add a new session; those that are over are forgotten."""
@@ -108,7 +108,7 @@ class ApiKeys(OnDatabase):
             await connection.execute(delete(panel_sessions).where(over))
             await connection.execute(insert(panel_sessions).values({**asdict(session), "digest": digest}))
 
-        await self._write(change)
+        await self._write(change, of=None)
 
     async def session(self, digest: str, *, now: int) -> PanelSession | None:
         """The session whose secret has this digest, unless it is over."""
@@ -119,7 +119,7 @@ class ApiKeys(OnDatabase):
     async def delete_session(self, digest: str) -> None:
         """Forget a session, if it is there."""
         change = delete(panel_sessions).where(panel_sessions.c.digest == digest)
-        await self._write(lambda connection: connection.execute(change))
+        await self._write(lambda connection: connection.execute(change), of=None)
 
 
 def _key(row: RowMapping) -> ApiKey:

@@ -8,6 +8,7 @@ working: a reader that is open keeps reading the blob it opened, also after the 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -127,10 +128,23 @@ class BlobReader(Protocol):
 
     @property
     def fd(self) -> int:
-        """A descriptor for ffmpeg or sendfile; valid until exit. Read with positions, never seek: it is shared."""
+        """A descriptor for ffmpeg; valid until exit. Read with positions, never seek: it is shared."""
+
+    @property
+    def file(self) -> int | None:
+        """The descriptor of a file whose bytes are the blob's, for sendfile(2); None where there is no such file.
+
+        Nor is it where nobody can tell which of them are in memory (preadv2(2), RWF_NOWAIT) and which are waited for.
+        """
 
     async def read(self, start: int, stop: int) -> memoryview:
         """The bytes [start, stop) in a buffer of their own, exactly. Raises BlobCut when the blob ends before `stop`."""
+
+    async def gather(self, spans: Sequence[tuple[int, int]]) -> memoryview:
+        """The bytes of several [start, stop), one after another, in a buffer of their own. Raises BlobCut.
+
+        Meant for what lies close together in ascending order, as the samples of one track do.
+        """
 
     async def __aenter__(self) -> Self: ...
 

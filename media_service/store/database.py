@@ -7,27 +7,37 @@ connection out of the pool, and whether a change happened does not depend on the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Row, RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from media_service import errors
+from media_service.store.asynchronous import AsyncConnection, AsyncEngine
+from media_service.store.changes import Changes
 from media_service.store.disk import to_its_end
-from media_service.store.engine import READ_VERSION, in_our_words, look_afresh, writing
+from media_service.store.engine import READ_VERSION, apart, in_our_words, look_afresh, writing
+from media_service.store.generations import EVERYTHING, Generations
 
 T = TypeVar("T")
+Read = Callable[[Executable], Awaitable[Sequence[RowMapping]]]
 
 
 class Database:
-    """Calls on `engine`, which `finish` waits for. Every call may raise errors.StorageFull and CatalogUnavailable."""
+    """Calls on `engine`, which `finish` waits for. Every call may raise errors.StorageFull and CatalogUnavailable.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    `generations` tell all who keep what they have read of what is written here.
+    """
+
+    def __init__(self, engine: AsyncEngine, generations: Generations) -> None:
+        self.generations = generations
         self._engine = engine
         self._writing_engine = writing(engine)
+        self._apart = apart(engine)
         # One writer at a time, in the order of asking; SQLite's own waiting is by polling and unfair.
         self._one_writer = asyncio.Lock()
+        self._changes = Changes(engine)
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -47,14 +57,51 @@ class Database:
         except (UnicodeEncodeError, OverflowError):
             return []  # lone surrogates, numbers over 64 bits: what cannot be stored is not there
 
-    async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """The result of `change` on a connection in a transaction of its own: all of it happens, or nothing."""
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Read]:
+        """Reads that all see the catalog as it is at the first of them, for as long as the block runs.
+
+        Nobody waits for them, but what is written meanwhile cannot be folded into SQLite's file: mind the time.
+        """
+        connection = self._apart.connect()
+
+        async def read(query: Executable) -> Sequence[RowMapping]:
+            return await self._run(fetch(query))
+
+        async def fetch(query: Executable) -> Sequence[RowMapping]:
+            if connection.sync_connection is None:
+                await connection.start()
+            return (await connection.execute(query)).mappings().all()
+
+        try:
+            yield read
+        finally:
+            if connection.sync_connection is not None:
+                await to_its_end(connection.close())
+
+    async def write(
+        self, change: Callable[[AsyncConnection], Awaitable[T]], *, of: str | None = EVERYTHING
+    ) -> T:
+        """The result of `change` on a connection in a transaction of its own: all of it happens, or nothing.
+
+        `of` is the id of the asset that it concerns; None where nothing that viewers get depends on it.
+        """
 
         async def call() -> T:
-            async with self._one_writer, self._writing_engine.begin() as connection:
-                return await change(connection)
+            async with self._one_writer:
+                try:
+                    async with self._writing_engine.begin() as connection:
+                        # Not before: until it has the lock nothing changes, and that may be another's for long.
+                        self.generations.changing(of)
+                        return await change(connection)
+                finally:
+                    self.generations.changed(of)  # whatever came of it: a commit that fails may have happened
 
         return await self._run(call())
+
+    async def changed(self) -> bool:
+        """Whether anything may have been committed since the last call, by whomever; for one caller at a time."""
+        return await self._run(self._changes.any())
 
     async def check(self) -> None:
         """Raise CatalogUnavailable unless the database answers, and lies whole where it belongs."""
@@ -67,6 +114,7 @@ class Database:
         self._closed = True
         if self._running:
             await asyncio.wait(self._running)
+        self._changes.close()
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._closed:
@@ -83,9 +131,12 @@ class OnDatabase:
     """What all parts of the catalog have: the calls of one database."""
 
     def __init__(self, database: Database) -> None:
+        self.generations = database.generations
         self._check = database.check
+        self._changed = database.changed
         self._read = database.read
         self._rows = database.rows
+        self._snapshot = database.snapshot
         self._write = database.write
 
 

@@ -22,8 +22,10 @@ class DirectoryUnusable(Exception):
 
 
 @contextmanager
-def owned(path: Path) -> Iterator[None]:
-    """Make the directory if need be, and own it within the block. Raises DirectoryUnusable."""
+def owned(path: Path) -> Iterator[int]:
+    """Make the directory if need be, and own it within the block; a process that inherits the descriptor owns it as well.
+
+    Raises DirectoryUnusable."""
     try:
         make_directory(path.absolute())
         descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -36,6 +38,6 @@ def owned(path: Path) -> Iterator[None]:
             f"Another service already uses the data directory {path}; give this one another MEDIA_SERVICE_DATA_DIR."
         ) from None
     else:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

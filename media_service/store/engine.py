@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, NullPool, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from media_service import errors
+from media_service.store.asynchronous import AsyncEngine, create_async_engine
 from media_service.store.files import sync_directory
-from media_service.store.migrations import upgrade
+from media_service.store.migrations import is_current, upgrade
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,21 @@ _EACH_CONNECTION = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    f"PRAGMA journal_size_limit={64 << 20}",  # the log is as long as the longest export had it, else, for good
 )
 
 
 def sqlite_url(path: Path) -> URL:
     """The URL of an SQLite file; its directory must exist."""
     return URL.create("sqlite+aiosqlite", database=str(path))
+
+
+def directory_of(url: str | URL) -> Path | None:
+    """Where a database lies with what belongs to it; None unless it is an SQLite file."""
+    url = make_url(url)
+    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+        return None
+    return Path(str(url.database)).absolute().parent
 
 
 @asynccontextmanager
@@ -57,8 +66,11 @@ async def open_engine(url: str | URL) -> AsyncIterator[AsyncEngine]:
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
         with in_our_words():
-            async with writing(engine).begin() as connection:
-                await connection.run_sync(upgrade)
+            async with engine.connect() as connection:
+                current = await connection.run_sync(is_current)
+            if not current:  # or whoever only reads would wait for all who write
+                async with writing(engine).begin() as connection:
+                    await connection.run_sync(upgrade)
         if engine.dialect.name == "sqlite" and url.database:
             # SQLite syncs its file and its log; the name of a new file is ours to sync.
             await asyncio.to_thread(_sync_name, url.database)
@@ -70,6 +82,17 @@ async def open_engine(url: str | URL) -> AsyncIterator[AsyncEngine]:
 def writing(engine: AsyncEngine) -> AsyncEngine:
     """A view of `engine` whose transactions may write."""
     return engine.execution_options(writes=True)
+
+
+def apart(engine: AsyncEngine) -> AsyncEngine:
+    """An engine on the same database for reads that take their time, each transaction of which is one view of it.
+
+    Its connections are made for one use: none is missing among the few that everything else shares.
+    """
+    made = create_async_engine(engine.url, poolclass=NullPool, execution_options={"long": True})
+    if made.dialect.name == "sqlite":
+        _prepare_sqlite(made)
+    return made
 
 
 @contextmanager
@@ -128,5 +151,8 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def begin(connection: Connection) -> None:
         # IMMEDIATE takes the write lock at once: a transaction that reads first and then finds the lock taken fails
         # with "database is locked" without waiting. Reads are single statements and need no transaction.
-        if connection.get_execution_options().get("writes"):
+        options = connection.get_execution_options()
+        if options.get("writes"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif options.get("long"):
+            connection.exec_driver_sql("BEGIN")

@@ -18,9 +18,39 @@ def index_key(asset_id: str) -> str:
     return f"{asset_id}/index"
 
 
-def poster_key(asset_id: str) -> str:
-    """A JPEG that stands for the film."""
-    return f"{asset_id}/poster"
+def posters_tree(asset_id: str) -> str:
+    """The tree of the posters: one, but for the moment in which another takes its place."""
+    return f"{asset_id}/posters"
+
+
+def poster_key(asset_id: str, version: str | None) -> str:
+    """A JPEG that stands for the film. None: one from before posters could change."""
+    return f"{asset_id}/poster" if version is None else f"{posters_tree(asset_id)}/{version}"
+
+
+def previews_key(asset_id: str, version: str) -> str:
+    """A pack of previews: its tiles, one after another (timeline.previews)."""
+    return f"{previews_tree(asset_id)}/{version}"
+
+
+def previews_tree(asset_id: str) -> str:
+    """The tree of the packs, of which the catalog names one."""
+    return f"{asset_id}/previews"
+
+
+def clip_key(asset_id: str) -> str:
+    """A few seconds of the film, small and silent (timeline.clips), as MP4."""
+    return f"{asset_id}/clip"
+
+
+def animation_key(asset_id: str) -> str:
+    """The clip as an animated WebP."""
+    return f"{asset_id}/animation"
+
+
+def waveform_key(asset_id: str) -> str:
+    """How loud the main sound is over the film's length, as JSON (timeline.waveforms)."""
+    return f"{asset_id}/waveform"
 
 
 def outline_key(asset_id: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,9 @@ from media_service.store.blobs import (
 from media_service.store.disk import SharedDescriptor, change, obtain
 from media_service.store.files import (
     bury,
+    can_tell_cached,
+    gather_all,
+    gather_cached,
     make_directory,
     read_all,
     read_cached,
@@ -78,19 +82,36 @@ class LocalBlobs:
         await blob.open(before)
         return blob
 
+    async def link(self, key: str, fd: int) -> bool:
+        """Make the very file behind `fd` a new blob, sealed: who changes the file changes the blob.
+
+        False where that cannot be: it lies on another file system, or is not ours to link.
+        """
+        place = Place(self._path(key), self.root, self._emptying)
+
+        def make() -> bool:
+            if not place.link(fd):
+                place.remove()
+                return False
+            os.fsync(fd)
+            place.sync()
+            return True
+
+        return await change(self._writers, make)
+
     async def open(self, key: str) -> LocalBlobReader:
         """See `BlobStore.open`."""
         path = self._path(key)
 
-        def find() -> tuple[int, int]:
+        def find() -> tuple[int, int, bool]:
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except (FileNotFoundError, NotADirectoryError):
                 raise errors.NotFound(f"There is no {key}.") from None
-            return fd, os.fstat(fd).st_size
+            return fd, os.fstat(fd).st_size, can_tell_cached(fd)
 
-        fd, size = await obtain(self._readers, find, lambda found: os.close(found[0]))
-        return LocalBlobReader(key, fd, size, self._readers)
+        fd, size, sendable = await obtain(self._readers, find, lambda found: os.close(found[0]))
+        return LocalBlobReader(key, fd, size, self._readers, sendable=sendable)
 
     async def delete(self, key: str) -> None:
         """See `BlobStore.delete`."""
@@ -167,13 +188,14 @@ class LocalBlobs:
 
 
 class LocalBlobReader:
-    """A `store.blobs.BlobReader` on a file."""
+    """A `store.blobs.BlobReader` on a file. `sendable`: who sends it can tell what he would have to wait for."""
 
-    def __init__(self, key: str, fd: int, size: int, threads: Executor) -> None:
+    def __init__(self, key: str, fd: int, size: int, threads: Executor, *, sendable: bool) -> None:
         self.key = key
         self.size = size
         self._file = SharedDescriptor(fd)
         self._threads = threads
+        self._sendable = sendable
         self._closed = False
 
     @property
@@ -182,6 +204,11 @@ class LocalBlobReader:
         if self._closed:
             raise ValueError(f"the blob {self.key} is closed")
         return self._file.fd
+
+    @property
+    def file(self) -> int | None:
+        """See `BlobReader.file`."""
+        return self.fd if self._sendable else None
 
     async def read(self, start: int, stop: int) -> memoryview:
         """See `BlobReader.read`."""
@@ -193,6 +220,17 @@ class LocalBlobReader:
             done += await self._file.read(self._threads, lambda: read_all(fd, view[done:], start + done))
         if done < len(buffer):
             raise BlobCut(f"{self.key} ends at byte {start + done}, before {stop}")
+        return view.toreadonly()
+
+    async def gather(self, spans: Sequence[tuple[int, int]]) -> memoryview:
+        """See `BlobReader.gather`."""
+        fd = self.fd
+        view = memoryview(bytearray(sum(stop - start for start, stop in spans)))
+        if not gather_cached(fd, view, spans):
+            try:
+                await self._file.read(self._threads, lambda: gather_all(fd, view, spans))
+            except EOFError as error:
+                raise BlobCut(f"{self.key} ends before {error}") from None
         return view.toreadonly()
 
     async def __aenter__(self) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +18,12 @@ from media_service.store.disk import change
 from media_service.store.files import sync_directory, write_all
 
 SYNC_EVERY_BYTES = 64 << 20  # at most this much waits for the fsync of `seal`: half a second on a common SSD
+FICLONE = 0x4004_9409  # ioctl_ficlone(2); Python 3.11 has no name for it
+# What a kernel or file system answers when it cannot share or copy bytes by itself; seccomp filters of containers say EPERM.
+_CANNOT = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.ETXTBSY}
+)
+_PIECE_BYTES = 1 << 20
 MEASURE_EVERY_BYTES = 4 << 20  # sixteen writers together may miss the margin by less than it is wide
 
 
@@ -71,6 +79,20 @@ class Place:
             raise
         os.close(fd)
         raise BlobCut(f"{self._path.relative_to(self._root)} ends at byte {size}, before {at}")
+
+    def link(self, fd: int) -> bool:
+        """Give the very file behind `fd` this place as one more name, unless it lies on another file system, or is not ours
+        to link (proc(5), fs.protected_hardlinks). Raises FileExistsError."""
+        with self._emptying:
+            self._make_parent()
+            try:
+                # A directory's descriptor makes it linkat(2), which follows /proc's links; for absolute paths it may be any.
+                os.link(f"/proc/self/fd/{fd}", self._path, src_dir_fd=fd, follow_symlinks=True)
+            except OSError as error:
+                if error.errno not in _CANNOT | {errno.EMLINK, errno.EACCES}:
+                    raise
+                return False
+        return True
 
     def remove(self) -> None:
         """Remove the file, and the directories that are empty without it: each refused upload would leave one.
@@ -162,6 +184,17 @@ class LocalBlobWriter:
             return
         await change(self._threads, self._append, self.fd, memoryview(data).cast("B"))
 
+    async def clone(self, source: int) -> bool:
+        """Let the blob, which is empty, share all bytes of the file behind `source`; False where the file system cannot."""
+        return await change(self._threads, self._clone, self.fd, source)
+
+    async def copy(self, source: int, stop: int) -> int:
+        """Write what the file behind `source` has from `size` to `stop`, by the kernel if possible.
+
+        The size behind it: less than `stop` when the file has fewer bytes. Raises errors.StorageFull.
+        """
+        return await change(self._threads, self._copy, self.fd, source, stop)
+
     async def seal(self) -> None:
         """See `BlobWriter.seal`."""
         await change(self._threads, self._sync_all, self.fd)
@@ -183,7 +216,31 @@ class LocalBlobWriter:
         self._room.check(fd, self._size, self._size + len(data))
         # By position: after a failure half-way the next write starts where the last whole one ended.
         write_all(fd, data, self._size)
-        self._size += len(data)
+        self._grown(fd, len(data))
+
+    def _clone(self, fd: int, source: int) -> bool:
+        try:
+            fcntl.ioctl(fd, FICLONE, source)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            return False
+        self._size = os.fstat(fd).st_size
+        return True
+
+    def _copy(self, fd: int, source: int, stop: int) -> int:
+        while self._size < stop:
+            # In steps that `Room` measures: what others write meanwhile takes room as well.
+            step = min(MEASURE_EVERY_BYTES, stop - self._size)
+            self._room.check(fd, self._size, self._size + step)
+            count = _copy_some(source, fd, step, self._size)
+            if count == 0:
+                break
+            self._grown(fd, count)
+        return self._size
+
+    def _grown(self, fd: int, count: int) -> None:
+        self._size += count
         if self._size - self._synced >= SYNC_EVERY_BYTES:
             os.fdatasync(fd)
             self._synced = self._size
@@ -192,3 +249,20 @@ class LocalBlobWriter:
         os.ftruncate(fd, self._size)  # what a failed write left behind the end
         os.fsync(fd)
         self._place.sync()
+
+
+def _copy_some(source: int, target: int, count: int, position: int) -> int:
+    """Copy up to `count` bytes at `position`; how many, 0 only behind the end of the source."""
+    try:
+        copied = os.copy_file_range(source, target, count, position, position)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        copied = 0
+    if copied:
+        return copied
+    piece = os.pread(
+        source, min(count, _PIECE_BYTES), position
+    )  # some file systems copy nothing, and say so with 0
+    write_all(target, memoryview(piece), position)
+    return len(piece)

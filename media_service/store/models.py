@@ -1,4 +1,7 @@
-"""The catalog's tables, for SQLite and PostgreSQL alike. The migrations make them; a test holds both equal.
+"""The catalog's tables, for SQLite and PostgreSQL alike. The migrations make them out of older ones; a test holds both equal.
+
+Of a partial index only SQLite's condition is said here: to name PostgreSQL's would load all of that dialect at each start
+(2 MB, 30 ms). There the migrations make the tables, and they say it.
 
 States are text without a CHECK: later versions add some, and SQLite rebuilds a table to change a constraint.
 """
@@ -36,6 +39,7 @@ assets = Table(
     Column("title", Text, nullable=False),
     Column("filename", Text, nullable=False),
     Column("search_text", Text, nullable=False),  # title and file name, case-folded: SQLite folds ASCII only
+    Column("title_key", Text, nullable=False, server_default=text("''")),  # what titles are sorted by
     Column("extension", Text, nullable=False),
     Column("media_type", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -58,8 +62,23 @@ assets = Table(
     Column("owner", Text),  # name of the API key that it came with
     Column("idempotency_key", Text),
     Column("visibility", Text),  # NULL: as the settings say
+    Column("previews", LargeBinary),
+    Column("clip", Text),  # empty: there can be none, NULL: not made yet
+    Column("animation", Text),
+    Column("waveform", Text),
+    Column(
+        "clip_attempts", Integer, nullable=False, server_default=text("0")
+    ),  # at them, that never came to an end
+    Column("poster_time", Float(53)),  # NULL: the service chooses
+    Column("poster_version", Text),
+    Column("placeholder", LargeBinary),
     Index(None, "created_at", "id"),  # the order of the list
     Index(None, "state", "created_at", "id"),  # ... of one state; also finds the unfinished
+    *(
+        Index(None, *state, column, "id")  # its other orders
+        for column in ("title_key", "duration_seconds", "size")
+        for state in ((), ("state",))
+    ),
     Index(None, "sha256", "size"),  # finds twins
     Index(None, "owner", "idempotency_key", unique=True),  # those without a key differ: NULLs are never equal
 )
@@ -170,7 +189,6 @@ api_keys = Table(
         "name",
         unique=True,
         sqlite_where=text("revoked_at IS NULL"),
-        postgresql_where=text("revoked_at IS NULL"),
     ),
 )
 
@@ -217,7 +235,48 @@ deliveries = Table(
         "webhook_id",
         "next_at",
         sqlite_where=text("state = 'waiting'"),
-        postgresql_where=text("state = 'waiting'"),
     ),
     Index(None, "ended_at"),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("header_size", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("film_us", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),  # of the tiles; 0: there is no pack yet
+    Column("tiles", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),  # at making it, since it last grew
+    Column("swept", Boolean, nullable=False),  # the blobs of those before it are deleted
+    ForeignKeyConstraint(["asset_id"], ["assets.id"], ondelete="CASCADE"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    # AUTOINCREMENT: clients come back with the number of the last one that they saw, so none is ever given twice.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("event", Text, nullable=False),
+    Column("asset_id", Text, nullable=False),  # no foreign key: deletions are told, too
+    Column("at", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # the order of things
+    Column("asset_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    ForeignKeyConstraint(["asset_id"], ["assets.id"], ondelete="CASCADE"),
+    Index(None, "asset_id", "number"),
 )

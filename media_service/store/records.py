@@ -13,8 +13,23 @@ RenditionKind = Literal["video", "audio"]
 UploadDialect = Literal["tus", "ietf"]
 UploadState = Literal["open", "finished", "rejected"]
 UploadConcat = Literal["", "partial", "final"]
-Scope = Literal["manage", "read", "upload"]
+Scope = Literal["manage", "read", "transform", "upload"]
 WebhookEvent = Literal["asset.failed", "asset.playable", "asset.ready", "upload.finished"]
+HistoryEvent = Literal[
+    "changed",
+    "clip",
+    "failed",
+    "incomplete",
+    "playable",
+    "poster",
+    "previews",
+    "ready",
+    "rendition",
+    "rendition_failed",
+    "retried",
+    "uploaded",
+    "waveform",
+]
 DeliveryState = Literal["waiting", "delivered", "given_up"]
 
 
@@ -46,6 +61,24 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     has_poster: bool = False
     attempts: int = 0  # at making something of it that never came to an end, not even a bad one
     visibility: Visibility | None = None  # who may play it; None: as the settings say
+    previews: bytes | None = None  # JSON of PreviewsSummary, once there are any
+    # What names the bytes of its clip, as MP4 and as WebP, and of its waveform; "": there can be none, None: not made yet.
+    clip: str | None = None
+    animation: str | None = None
+    waveform: str | None = None
+    poster_time: float | None = None  # seconds of the film, as somebody chose; None: the service does
+    poster_version: str | None = None  # names its bytes; None: see store.keys.poster_key
+    placeholder: bytes | None = None  # the poster tiny and blurred, as WebP
+
+
+class PreviewsSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What an asset tells of its previews: `width` and `height` in pixels; each is shown for at most `longest_us`."""
+
+    count: int
+    width: int
+    height: int
+    longest_us: int
+    complete: bool  # no more will come
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +238,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
 
 
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to an asset. `at` is Unix milliseconds; `code` is an error's; `detail` is for people."""
+
+    at: int
+    event: HistoryEvent
+    code: str | None = None
+    detail: str | None = None
+
+
 class AssetChanges(TypedDict, total=False):
     """What `Catalog.update_asset` can change; see `Asset`."""
 
@@ -224,6 +266,12 @@ class AssetChanges(TypedDict, total=False):
     seekability: bytes | None
     has_poster: bool
     visibility: Visibility | None
+    clip: str | None
+    animation: str | None
+    waveform: str | None
+    poster_time: float | None
+    poster_version: str | None
+    placeholder: bytes | None
 
 
 class RenditionChanges(TypedDict, total=False):

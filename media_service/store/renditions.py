@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import MediaServiceError
+from media_service.store.asynchronous import AsyncConnection
 from media_service.store.database import OnDatabase, only
+from media_service.store.history import note
+from media_service.store.instants import now_ms
 from media_service.store.models import assets, failures, renditions, segments
 from media_service.store.records import (
     Failure,
+    HistoryEntry,
+    HistoryEvent,
     InitPlace,
     Rendition,
     RenditionChanges,
@@ -41,7 +44,7 @@ class Renditions(OnDatabase):
             if outlined:
                 await connection.execute(insert(renditions), [asdict(one) for one in outlined])
 
-        await self._write(change)
+        await self._write(change, of=asset_id)
 
     async def update_rendition(
         self, asset_id: str, name: str, **changes: Unpack[RenditionChanges]
@@ -49,6 +52,8 @@ class Renditions(OnDatabase):
         """Change fields of a rendition. Raises NotFound."""
 
         async def change(connection: AsyncConnection) -> Rendition:
+            before = select(renditions.c.state).where(_of(asset_id, name)).with_for_update()
+            was = await connection.scalar(before)
             changed = await connection.execute(
                 # Without changes the row is still proved to be there.
                 update(renditions)
@@ -56,9 +61,12 @@ class Renditions(OnDatabase):
                 .values(name=name, **changes)
                 .returning(*_RENDITION)
             )
-            return Rendition(**only(changed.mappings().all(), "rendition"))
+            rendition = Rendition(**only(changed.mappings().all(), "rendition"))
+            if rendition.state == "failed" != was:
+                await note(connection, asset_id, [_entry("rendition_failed", name)])
+            return rendition
 
-        return await self._write(change)
+        return await self._write(change, of=asset_id)
 
     async def renditions(self, asset_id: str) -> list[Rendition]:
         """The renditions of an asset in the order of its outline. None for an asset unknown."""
@@ -85,7 +93,7 @@ class Renditions(OnDatabase):
             kept: bytes = only(found.mappings().all(), "rendition")["init"]
             return kept
 
-        return await self._write(change)
+        return await self._write(change, of=asset_id)
 
     async def init_of(self, asset_id: str, name: str) -> bytes | None:
         """The init segment of a rendition; None until an encoder has said it. Raises NotFound."""
@@ -128,11 +136,15 @@ class Renditions(OnDatabase):
                 del fresh[number]
             if fresh:
                 await connection.execute(insert(segments), [asdict(one) for one in fresh.values()])
-                await connection.execute(
+                counted = await connection.execute(
                     update(renditions)
                     .where(_of(asset_id, name))
                     .values(made_segments=renditions.c.made_segments + len(fresh))
+                    .returning(renditions.c.made_segments, renditions.c.segments)
                 )
+                made, count = counted.one()
+                if made == count:
+                    await note(connection, asset_id, [_entry("rendition", name)])
                 await connection.execute(
                     update(renditions)
                     .where(_of(asset_id, name), renditions.c.state == "queued")
@@ -140,20 +152,12 @@ class Renditions(OnDatabase):
                 )
             return set(fresh)
 
-        return await self._write(change)
+        return await self._write(change, of=asset_id)
 
     async def segments(self, asset_id: str, rendition: str) -> list[Segment]:
         """The segments of a rendition by number, whole: to put them together."""
         query = select(segments).where(segments.c.asset_id == asset_id, segments.c.rendition == rendition)
         return [Segment(**row) for row in await self._read(query.order_by(segments.c.number))]
-
-    async def made(self, asset_id: str) -> dict[str, set[int]]:
-        """The numbers of the segments that are stored, by the names of their renditions."""
-        found: defaultdict[str, set[int]] = defaultdict(set)
-        query = select(segments.c.rendition, segments.c.number).where(segments.c.asset_id == asset_id)
-        for name, number in await self._rows(query):
-            found[name].add(number)
-        return dict(found)
 
     async def segment_blobs(self, asset_id: str) -> set[str]:
         """The blobs of all stored segments: what a sweeper must leave alone."""
@@ -217,7 +221,7 @@ class Renditions(OnDatabase):
                 most = max(most, counted)
             return most
 
-        return await self._write(change)
+        return await self._write(change, of=asset_id)
 
     async def failures(self, asset_id: str) -> dict[tuple[str, int], Failure]:
         """What failed, by rendition and segment, however often."""
@@ -232,8 +236,13 @@ class Renditions(OnDatabase):
     async def forget_failures(self, asset_id: str) -> None:
         """What failed may be tried again."""
         await self._write(
-            lambda connection: connection.execute(delete(failures).where(failures.c.asset_id == asset_id))
+            lambda connection: connection.execute(delete(failures).where(failures.c.asset_id == asset_id)),
+            of=asset_id,
         )
+
+
+def _entry(event: HistoryEvent, name: str) -> HistoryEntry:
+    return HistoryEntry(at=now_ms(), event=event, detail=name)
 
 
 def _of(asset_id: str, name: str) -> ColumnElement[bool]:

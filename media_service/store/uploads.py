@@ -12,9 +12,9 @@ from typing import Unpack
 
 from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import UploadQuota
+from media_service.store.asynchronous import AsyncConnection
 from media_service.store.database import OnDatabase, only
 from media_service.store.instants import now_ms
 from media_service.store.models import assets, uploads
@@ -50,7 +50,7 @@ class Uploads(OnDatabase):
             await connection.execute(insert(uploads).values(asdict(upload)))
             return upload
 
-        return await self._write(change)
+        return await self._write(change, of=None)
 
     async def upload(self, upload_id: str, owner: str | None) -> Upload:
         """One upload, also an expired one. Raises NotFound, also for one of another owner's than `owner`; None has all."""
@@ -83,7 +83,7 @@ class Uploads(OnDatabase):
             only(asked.mappings().all(), "upload")
             return None
 
-        return await self._write(change)
+        return await self._write(change, of=None)
 
     async def renew_hold(
         self, upload_id: str, holder: str, *, until: int, offset: int, expires_at: int
@@ -112,7 +112,7 @@ class Uploads(OnDatabase):
             if deleted.first() is None:
                 raise HoldLost(upload_id)
 
-        await self._write(change)
+        await self._write(change, of=None)
 
     async def reserved_bytes(self, owner: str, *, besides: str) -> int:
         """The bytes in the owner's open uploads, but for one, as `add_upload` counts them."""
@@ -152,7 +152,7 @@ class Uploads(OnDatabase):
                 return Upload(**row)
             raise HoldLost(upload_id)
 
-        return await self._write(change)
+        return await self._write(change, of=None)
 
 
 def _of(upload_id: str, owner: str | None) -> ColumnElement[bool]:

@@ -17,9 +17,9 @@ from typing import Any, get_args
 import msgspec
 from msgspec.structs import asdict
 from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import InvalidRequest, TooManyWebhooks
+from media_service.store.asynchronous import AsyncConnection
 from media_service.store.database import Database, OnDatabase, only
 from media_service.store.listing import Position
 from media_service.store.models import deliveries, webhooks
@@ -38,6 +38,7 @@ _STATES: dict[str, WebhookEvent] = {
 }
 _WEBHOOK = [webhooks.c[name] for name in Webhook.__struct_fields__]
 _DELIVERY = [deliveries.c[name] for name in Delivery.__struct_fields__]
+_ORDER = "deliveries desc"  # names the list to its cursors
 _WAITING = deliveries.c.state == "waiting"
 
 
@@ -69,7 +70,7 @@ class Webhooks(OnDatabase):
             values = {**asdict(webhook), "events": ",".join(webhook.events)}
             await connection.execute(insert(webhooks).values(values))
 
-        await self._write(change)
+        await self._write(change, of=None)
 
     async def webhooks(self) -> list[Webhook]:
         """All webhooks, oldest first."""
@@ -89,7 +90,7 @@ class Webhooks(OnDatabase):
             gone = delete(webhooks).where(webhooks.c.id == webhook_id).returning(webhooks.c.id)
             only((await connection.execute(gone)).mappings().all(), "webhook")
 
-        await self._write(change)
+        await self._write(change, of=None)
 
     async def deliveries(
         self, webhook_id: str, limit: int, cursor: str | None = None
@@ -101,16 +102,16 @@ class Webhooks(OnDatabase):
         only(await self._read(select(webhooks.c.id).where(webhooks.c.id == webhook_id)), "webhook")
         query = select(*_DELIVERY).where(deliveries.c.webhook_id == webhook_id)
         if cursor is not None:
-            after = Position.decode(cursor)
+            after = Position.decode(cursor, _ORDER, int)
             query = query.where(
-                tuple_(deliveries.c.created_at, deliveries.c.id) < tuple_(after.created_at, after.id)
+                tuple_(deliveries.c.created_at, deliveries.c.id) < tuple_(after.value, after.id)
             )
         order = (deliveries.c.created_at.desc(), deliveries.c.id.desc())
         found = [Delivery(**row) for row in await self._read(query.order_by(*order).limit(limit + 1))]
         if len(found) <= limit:
             return found, None
         last = found[limit - 1]
-        return found[:limit], Position(last.created_at, last.id).encode()
+        return found[:limit], Position(last.created_at, last.id).encode(_ORDER)
 
     async def waiting_webhooks(self) -> dict[str, int]:
         """When the next delivery is due, by the id of its webhook, of those that have one."""
@@ -150,7 +151,7 @@ class Webhooks(OnDatabase):
                     return _webhook(whose.mappings().one()), Delivery(**changed.mappings().one())
             return None
 
-        return await self._write(change)
+        return await self._write(change, of=None)
 
     async def end_delivery(
         self,
@@ -174,12 +175,12 @@ class Webhooks(OnDatabase):
                 ended_at=None if state == "waiting" else now,
             )
         )
-        await self._write(lambda connection: connection.execute(change))
+        await self._write(lambda connection: connection.execute(change), of=None)
 
     async def forget_deliveries(self, before: int) -> None:
         """Remove those that came to their end before that instant."""
         change = delete(deliveries).where(deliveries.c.ended_at < before)
-        await self._write(lambda connection: connection.execute(change))
+        await self._write(lambda connection: connection.execute(change), of=None)
 
 
 async def announce_state(connection: AsyncConnection, before: str, asset: Asset) -> None:

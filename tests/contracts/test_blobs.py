@@ -153,6 +153,18 @@ async def test_a_blob_that_is_too_short_says_so(blobs: BlobStore) -> None:
         assert bytes(await reader.read(0, 5)) == b"12345"
 
 
+async def test_several_places_are_read_at_once(blobs: BlobStore) -> None:
+    data = bytes(range(251)) * 1000
+    await put(blobs, "asset/a", data)
+    samples = [(start, start + 90) for start in range(0, 200_000, 100)]
+    others = [(200_000, 251_000), (5, 6), (5, 6), (3, 7), (100_000, 100_001), (150_000, 150_000)]
+    async with await blobs.open("asset/a") as reader:
+        for spans in (samples, others, samples + others, [(0, 251_000)], []):
+            assert bytes(await reader.gather(spans)) == b"".join(data[start:stop] for start, stop in spans)
+        with pytest.raises(BlobCut):
+            await reader.gather([(0, 5), (250_999, 251_001)])
+
+
 async def test_a_key_is_used_once(blobs: BlobStore) -> None:
     await put(blobs, "asset/a", b"first")
     with pytest.raises(BlobExists):

@@ -12,6 +12,7 @@ import pytest
 from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
+from media_service.store.listing import Selection
 from media_service.store.records import (
     Asset,
     AssetState,
@@ -202,7 +203,10 @@ async def test_a_page_of_one_state_or_of_a_search(catalog: Catalog) -> None:
     await catalog.add_asset(asset("c", created_at=3, title="under_score", state="ready"))
 
     async def ids(*, state: AssetState | None = None, search: str | None = None) -> str:
-        return "".join(found.id for found in (await catalog.page(10, state=state, search=search))[0])
+        selection = Selection(state=state, search=search)
+        found = (await catalog.page(10, None, selection))[0]
+        assert await catalog.count(selection) == len(found)
+        return "".join(asset.id for asset in found)
 
     assert await ids() == "cba"
     assert await ids(state="ready") == "cb"
@@ -224,9 +228,9 @@ async def test_a_renamed_asset_is_found_by_its_new_title_only(catalog: Catalog) 
     await catalog.add_asset(asset(title="Before"))
     await catalog.update_asset("one", title="After")
     await catalog.update_asset("one", width=1)
-    assert (await catalog.page(1, search="before"))[0] == []
-    assert len((await catalog.page(1, search="after"))[0]) == 1
-    assert len((await catalog.page(1, search="one.mp4"))[0]) == 1
+    assert await catalog.count(Selection(search="before")) == 0
+    assert await catalog.count(Selection(search="after")) == 1
+    assert await catalog.count(Selection(search="one.mp4")) == 1
 
 
 async def test_the_unfinished_come_oldest_first(catalog: Catalog) -> None:
@@ -314,6 +318,25 @@ async def test_segments_come_by_number_and_one_by_one(catalog: Catalog) -> None:
     for number in (-1, 2**31, 2**64, 10**400):
         with pytest.raises(errors.NotFound):
             await catalog.segment_of("one", "720p", number)
+
+
+async def test_made_segments_are_told_as_ranges_of_all_renditions_in_the_order_of_the_outline(
+    catalog: Catalog,
+) -> None:
+    assert await catalog.made_ranges("absent") == {}
+    await catalog.add_asset(asset())
+    await catalog.add_asset(asset("two"))
+    outlined = [rendition("source", packaged=True), rendition(position=1), rendition("audio", position=2)]
+    await catalog.put_renditions("one", outlined[::-1])
+    await catalog.put_renditions("two", [rendition(asset_id="two")])
+    await catalog.add_segments([segment(4, asset_id="two")])
+    assert await catalog.made_ranges("one") == {"source": [(0, 12)], "720p": [], "audio": []}
+    await catalog.add_segments([segment(number) for number in (11, 3, 0, 1, 2, 9)])
+    await catalog.add_segments([segment(9, rendition="audio")])
+    made = await catalog.made_ranges("one")
+    assert made == {"source": [(0, 12)], "720p": [(0, 4), (9, 10), (11, 12)], "audio": [(9, 10)]}
+    assert list(made) == ["source", "720p", "audio"]
+    assert await catalog.made_ranges("two") == {"720p": [(4, 5)]}
 
 
 async def test_the_blobs_of_all_segments_are_known(catalog: Catalog) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from media_service.errors import InvalidRequest, NotFound, TooManyWebhooks, TranscodeStalled
-from media_service.store import catalog as catalog_module
+from media_service.store import changing
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.engine import sqlite_url
 from media_service.store.records import Asset, Delivery, Webhook, WebhookEvent
@@ -163,7 +163,7 @@ async def test_a_change_that_does_not_happen_is_not_told_and_one_that_cannot_be_
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog_module, "announce_state", broken)
+        patch.setattr(changing, "announce_state", broken)
         with pytest.raises(RuntimeError):
             await catalog.update_asset("film", state="playable")
         with pytest.raises(RuntimeError):

@@ -21,6 +21,7 @@ from media_service import errors
 from media_service.store.catalog import Catalog, open_catalog
 from media_service.store.database import Database
 from media_service.store.engine import open_engine, sqlite_url
+from media_service.store.generations import Generations
 from tests.contracts.test_catalog import asset, rendition, segment
 
 
@@ -35,7 +36,10 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
     assert set(threading.enumerate()) <= threads  # those of other tests may end meanwhile
     descriptors = [fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
     assert not any("c.sqlite3" in str(target) for target in descriptors)
-    assert [path.name for path in tmp_path.iterdir()] == ["c.sqlite3"]  # the log was folded into the file
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "c.sqlite3",
+        "generations",
+    }  # the log was folded into the file
 
 
 async def test_each_connection_is_durable_and_holds_foreign_keys(tmp_path: Path) -> None:
@@ -47,9 +51,15 @@ async def test_each_connection_is_durable_and_holds_foreign_keys(tmp_path: Path)
         for connection in (one, two):
             answers = [
                 (await connection.execute(text(f"PRAGMA {name}"))).scalar()
-                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+                for name in (
+                    "journal_mode",
+                    "synchronous",
+                    "foreign_keys",
+                    "busy_timeout",
+                    "journal_size_limit",
+                )
             ]
-            assert answers == ["wal", 2, 1, 30_000]
+            assert answers == ["wal", 2, 1, 30_000, 64 << 20]
 
 
 async def test_a_path_with_odd_characters_is_a_path(tmp_path: Path) -> None:
@@ -136,7 +146,7 @@ async def test_closing_waits_for_what_runs(tmp_path: Path) -> None:
 async def test_a_full_disk_is_storage_full_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite3"
     async with open_engine(sqlite_url(path)) as engine:
-        catalog = Catalog(Database(engine))
+        catalog = Catalog(Database(engine, Generations()))
         await catalog.add_asset(asset())
         await catalog.put_renditions("one", [rendition()])
         await engine.dispose()
@@ -227,7 +237,7 @@ async def test_a_database_that_breaks_under_a_running_catalog_is_noticed(tmp_pat
 async def test_calls_on_a_broken_database_are_errors_of_the_table(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite3"
     async with open_engine(sqlite_url(path)) as engine:
-        catalog = Catalog(Database(engine))
+        catalog = Catalog(Database(engine, Generations()))
         await catalog.add_asset(asset())
         await engine.dispose()
         path.write_bytes(b"no database " * 4096)

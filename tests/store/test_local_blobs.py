@@ -67,6 +67,26 @@ async def test_a_cold_read_goes_to_a_thread_and_is_exact(
             await reader.read(0, 256 * 1024 + 1)
 
 
+async def test_what_nobody_can_tell_to_be_in_memory_is_not_for_the_kernel_to_send(
+    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(blobs, "asset/a", b"0123456789")
+    real = os.preadv
+
+    def without_nowait(fd: int, into: list[memoryview], position: int, flags: int = 0) -> int:
+        if flags:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real(fd, into, position)
+
+    async with await blobs.open("asset/a") as reader:
+        assert reader.file == reader.fd
+    monkeypatch.setattr(os, "preadv", without_nowait)
+    monkeypatch.setattr(files, "file_system_of", lambda device: "nfs4")
+    async with await blobs.open("asset/a") as reader:
+        assert reader.file is None
+        assert bytes(await reader.read(2, 7)) == b"23456"  # by a thread
+
+
 async def test_a_reader_that_left_lets_its_slow_read_end_on_an_open_descriptor(
     blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
