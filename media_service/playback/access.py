@@ -47,12 +47,16 @@ class Access:
             return True
         return width is not None and height is not None and min(width, height) <= self._max_height
 
+    def picture(self, width: int | None, height: int | None) -> None:
+        """To a picture of that size (pixels)."""
+        if not self.has_picture(width, height):
+            raise self._too_tall()
+
     def original(self, asset: Asset) -> None:
         """To the file as it was uploaded."""
         self.whole()
         self.admit(asset.visibility)
-        if not self.has_picture(asset.width, asset.height):
-            raise self._too_tall()
+        self.picture(asset.width, asset.height)
 
     def rendition(self, one: OutlineRendition) -> None:
         """To a rendition at all."""
@@ -69,6 +73,23 @@ class Access:
             starts(outline, one, number) * 1000 < end and starts(outline, one, number + 1) * 1000 > begin
         ):
             raise OutsideWindow(f"Segment {number} is not in the part of the film that the token is for.")
+
+    def shows(self, begin: Fraction, stop: Fraction) -> bool:
+        """Whether some of [begin, stop), in seconds of the film, lies in the part that may be seen."""
+        if self.token is None or self.token.window is None:
+            return True
+        first, last = self.token.window
+        return begin * 1000 < last and stop * 1000 > first
+
+    def still(self, begin: Fraction, stop: Fraction) -> None:
+        """To a frame that is on the screen from `begin` until `stop`, in seconds of the film."""
+        if not self.shows(begin, stop):
+            raise OutsideWindow("This frame is not in the part of the film that the token is for.")
+
+    @property
+    def short_side(self) -> int | None:
+        """How many pixels the short side of a picture may have at most; None: any."""
+        return self._max_height
 
     def tracks(self, outline: Outline) -> Outline:
         """What there is to choose from: a film's outline for its master playlist and manifest."""

@@ -21,6 +21,11 @@ def versioned(outline: Outline, version: str | None) -> Headers:
     return IMMUTABLE if version == outline.version else NO_STORE
 
 
+def replaceable(there: str | None, version: str | None) -> Headers:
+    """For what another one may take the place of, whole: the one `there` is, at an address that names `version` or none."""
+    return IMMUTABLE if version is not None and version == there else REVALIDATE
+
+
 def digest(data: bytes) -> str:
     """An entity-tag for bytes that are made in memory."""
     return hashlib.sha256(data).hexdigest()[:32]

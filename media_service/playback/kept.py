@@ -14,6 +14,7 @@ MAX_KEPT = 64
 # The header of a film of three hours has some ten megabytes, and its own packets may lie in half a million places.
 MAX_KEPT_BYTES = 64 << 20
 EXTENT_BYTES = 28  # of each in a Layout, with its place in the file
+OBJECT_BYTES = 150  # of each that is an object of its own, with its numbers
 
 
 class KeptRepresentations:
@@ -53,4 +54,4 @@ def held_bytes(representation: Representation) -> int:
     ):  # has its head only in memory; half a million spans take a second to look at
         return len(extents.head) + EXTENT_BYTES * len(extents)
     made = sum(extent.size for extent in extents if isinstance(extent, MemoryExtent))
-    return made + EXTENT_BYTES * len(extents)
+    return made + OBJECT_BYTES * len(extents)

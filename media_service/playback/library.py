@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from media_service.errors import NotFound, NotReady
 from media_service.playback.access import Access
-from media_service.playback.caching import IMMUTABLE, versioned
+from media_service.playback.caching import IMMUTABLE, replaceable, versioned
 from media_service.playback.opening import Film, Opener
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
@@ -13,7 +15,9 @@ from media_service.store.records import Asset
 from media_service.timeline.outline import SubtitleTrack
 from media_service.wire import layout
 from media_service.wire.disposition import ending_in
-from media_service.wire.representation import BlobExtent, Representation
+from media_service.wire.representation import BlobExtent, Extent, Representation
+
+FEW_EXTENTS = 64  # an upload has one to three, unless its boxes lie in disorder
 
 
 class Library:
@@ -43,7 +47,9 @@ class Library:
             if asset.state == "failed":
                 raise NotFound("This file could not be read; there is nothing to play.")
             raise NotReady("The file is still being looked at.")
-        extents = layout.unpack(asset.original_layout)
+        extents: Sequence[Extent] = layout.unpack(asset.original_layout)
+        if len(extents) <= FEW_EXTENTS:
+            extents = tuple(extents)  # each is made once, not for each range of it
         rewritten = len(extents) > 1
         return Representation(
             extents=extents,
@@ -53,16 +59,26 @@ class Library:
             headers=IMMUTABLE,
         )
 
-    async def poster(self, asset_id: str, access: Access) -> Representation:
-        """A still that stands for the film."""
+    async def poster(self, asset_id: str, access: Access, version: str | None) -> Representation:
+        """A still that stands for the film, as it is now, whatever version was asked for."""
+        asset, extent = await self._poster(asset_id, access, None)
+        etag = f"{asset_id}-{asset.poster_version or 'poster'}"
+        headers = replaceable(asset.poster_version, version)
+        return Representation((extent,), "image/jpeg", etag, None, headers)
+
+    async def _poster(self, asset_id: str, access: Access, gone: Asset | None) -> tuple[Asset, BlobExtent]:
+        """The asset and its poster's bytes. `gone`: the asset as it was, and its poster was not there then."""
         asset = await self._catalog.asset(asset_id)
         access.admit(asset.visibility)
         if not asset.has_poster:
             raise NotFound("This asset has no poster.")
-        extent = await self._whole(poster_key(asset_id))
-        return Representation(
-            (extent,), "image/jpeg", f"{asset_id}-poster", asset.created_at // 1000, IMMUTABLE
-        )
+        try:
+            return asset, await self._whole(poster_key(asset_id, asset.poster_version))
+        except NotFound:
+            # Another one may have taken its place since the catalog was asked: then that one is there.
+            if gone is not None and gone.poster_version == asset.poster_version:
+                raise
+        return await self._poster(asset_id, access, asset)
 
     async def subtitles(
         self, asset_id: str, access: Access, number: int, version: str | None

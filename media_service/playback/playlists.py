@@ -1,7 +1,7 @@
 """What players read first: HLS playlists and the DASH manifest, from a film's outline, whole from the first second on.
 
-The text of a rendition's playlist never changes. A master playlist and a manifest do, when bandwidths have been measured;
-so all of them are asked for again each time (`no-cache`), which costs an answer without a body.
+The text of a rendition's playlist never changes. A master playlist and a manifest do, when bandwidths have been measured
+and previews are made; so all of them are asked for again each time (`no-cache`), which costs an answer without a body.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from media_service.playback.caching import REVALIDATE, digest
 from media_service.playback.kept import KeptRepresentations
 from media_service.playback.library import subtitle_track
 from media_service.playback.opening import Film, Opener
+from media_service.playback.packs import Packs
 from media_service.store.blobs import BlobStore
 from media_service.store.catalog import Catalog
 from media_service.store.keys import index_key
 from media_service.store.records import Rendition
-from media_service.timeline import dash, hls, packaging
+from media_service.timeline import dash, hls, hls_images, packaging
 from media_service.timeline.outline import Outline, OutlineRendition
+from media_service.timeline.previews import Pack
 from media_service.timeline.stored_index import StoredIndex
 from media_service.wire.representation import MemoryExtent, Representation
 from media_service.work.keeping import read_whole
@@ -32,10 +34,11 @@ MAX_KEPT_PLAYLISTS = 64  # that of a film of three hours has 100 kB, and takes 1
 class Playlists:
     """Writes them. Methods raise NotFound, NotReady before the film has an outline, and what `access` refuses with."""
 
-    def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener) -> None:
+    def __init__(self, *, catalog: Catalog, blobs: BlobStore, opener: Opener, packs: Packs) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._opener = opener
+        self._packs = packs
         self._kept = KeptRepresentations(MAX_KEPT_PLAYLISTS)
         # One for each playlist that is asked for now: of three hours it takes a second, for which no other film waits.
         self._measuring: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -47,19 +50,24 @@ class Playlists:
         rows = await self._catalog.renditions(asset_id)
         measured = _measured(rows)
         whole = sorted(row.name for row in rows if row.packaged or row.made_segments == row.segments)
-        return self._once(
-            f"{_key(film, access)}/master {measured} {whole}",
-            lambda: _text(hls.master(tracks, measured, whole, begins_at=access.begins_at), hls.MEDIA_TYPE),
-        )
+        pack = await self._previews(asset_id, access)
+
+        def write() -> Representation:
+            images = () if pack is None else hls_images.variants(pack)
+            text = hls.master(tracks, measured, whole, begins_at=access.begins_at, images=images)
+            return _text(text, hls.MEDIA_TYPE)
+
+        return self._once(f"{_key(film, access)}/master {measured} {whole} {_version(pack)}", write)
 
     async def manifest(self, asset_id: str, access: Access) -> Representation:
         """The DASH manifest."""
         film = await self._opener.film(asset_id, access)
         tracks = access.tracks(film.outline)
         measured = _measured(await self._catalog.renditions(asset_id))
+        pack = await self._previews(asset_id, access)
         return self._once(
-            f"{_key(film, access)}/manifest {measured}",
-            lambda: _text(dash.manifest(tracks, measured), dash.MEDIA_TYPE),
+            f"{_key(film, access)}/manifest {measured} {_version(pack)}",
+            lambda: _text(dash.manifest(tracks, measured, pack), dash.MEDIA_TYPE),
         )
 
     async def media(self, asset_id: str, access: Access, name: str) -> Representation:
@@ -94,6 +102,11 @@ class Playlists:
             text = hls.iframe_playlist(length, rendition, sizes)
             return self._kept.keep(key, _text(text, hls.MEDIA_TYPE))
 
+    async def _previews(self, asset_id: str, access: Access) -> Pack | None:
+        """Those that a viewer may have, if there are any yet: Shaka plays nothing where what is offered is not there."""
+        pack = await self._packs.newest(asset_id) if access.has_whole else None
+        return pack if pack is not None and access.has_picture(pack.width, pack.height) else None
+
     def _once(self, key: str, write: Callable[[], Representation]) -> Representation:
         """What was written under that key, or is now."""
         return self._kept.get(key) or self._kept.keep(key, write())
@@ -118,6 +131,10 @@ def _packaged_sizes(index: bytes, rendition: OutlineRendition) -> list[int]:
 
 def _key(film: Film, access: Access) -> str:
     return f"{film.asset.id}/{film.outline.version}/{access.view}"
+
+
+def _version(pack: Pack | None) -> str:
+    return "" if pack is None else pack.version
 
 
 def _listed(film: Film, access: Access, name: str) -> tuple[Outline, OutlineRendition]:

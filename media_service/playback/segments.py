@@ -7,6 +7,8 @@ the wait is how he says that he has gone.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from media_service.errors import NotFound
 from media_service.playback.access import Access
 from media_service.playback.caching import digest, versioned
@@ -17,8 +19,15 @@ from media_service.store.records import SegmentPlace
 from media_service.timeline import packaging
 from media_service.timeline.outline import Kind, Outline, OutlineRendition
 from media_service.wire.representation import BlobExtent, Extent, MemoryExtent, Representation
-from media_service.work.demand import Demand
 from media_service.work.indexes import Indexes
+
+
+class Demand(Protocol):
+    """Has segments made for those who wait for them: see work.demand.Demand."""
+
+    async def segment(self, asset_id: str, name: str, number: int) -> None: ...
+
+    async def init(self, asset_id: str, name: str) -> bytes: ...
 
 
 class Segments:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import cast
 
 from media_service.errors import NotReady
@@ -10,9 +11,13 @@ from media_service.mp4.fragments import Sample, build_fragment, pack_samples
 from media_service.mp4.init_segment import InitTrack, build_init
 from media_service.playback.access import Access
 from media_service.playback.classics import Classics
+from media_service.playback.clips import Clips
+from media_service.playback.frames import Frames
 from media_service.playback.library import Library
 from media_service.playback.opening import Opener
+from media_service.playback.packs import Packs
 from media_service.playback.playlists import Playlists
+from media_service.playback.previews import Previews
 from media_service.playback.seeking import Seeker
 from media_service.playback.segments import Segments
 from media_service.store.keys import segment_key
@@ -20,8 +25,10 @@ from media_service.store.records import Segment
 from media_service.timeline.outline import Outline, OutlineRendition
 from media_service.wire.representation import Extent, MemoryExtent, Representation
 from media_service.work.demand import Demand
+from media_service.work.drawing import draw
 from media_service.work.indexes import Indexes
 from media_service.work.outlines import Outlines
+from media_service.work.stills import Stills
 from tests.mp4.sample_entries import audio, avc_entry, esds, stsd
 from tests.support.workshop import Workshop
 
@@ -45,9 +52,15 @@ class Stage:
             indexes=self.indexes,
             demand=cast("Demand", self.demand),
         )
-        self.playlists = Playlists(catalog=workshop.catalog, blobs=workshop.blobs, opener=opener)
+        packs = Packs(workshop.catalog)
+        self.playlists = Playlists(catalog=workshop.catalog, blobs=workshop.blobs, opener=opener, packs=packs)
+        self.clips = Clips(catalog=workshop.catalog, blobs=workshop.blobs)
+        self.previews = Previews(catalog=workshop.catalog, blobs=workshop.blobs, packs=packs)
         self.classics = Classics(catalog=workshop.catalog, blobs=workshop.blobs, opener=opener)
         self.seeker = Seeker(opener, self.indexes)
+        means = workshop.means()
+        self.stills = Stills(partial(draw, means, workshop.going()))
+        self.frames = Frames(opener=opener, means=means, packs=packs, stills=self.stills)
 
     async def outline(self, asset_id: str) -> Outline:
         """The film's outline."""

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from media_service.errors import NotFound, NotReady
-from media_service.playback.caching import IMMUTABLE, NO_STORE
-from media_service.store.keys import outline_key, subtitles_key
+from media_service.playback.caching import IMMUTABLE, NO_STORE, REVALIDATE
+from media_service.store.keys import outline_key, poster_key, subtitles_key
+from media_service.store.records import Asset
 from media_service.timeline.outline import decode, encode
 from tests.playback.stage import PUBLIC, Stage
 from tests.support.films import Film, Films
@@ -31,7 +32,35 @@ async def test_the_original_is_found_under_its_own_extension_only(stage: Stage, 
 async def test_a_film_without_a_still_has_none(stage: Stage, films: Films) -> None:
     asset = await stage.workshop.indexed(films.film(Film(seconds=1, size=None)))
     with pytest.raises(NotFound):
-        await stage.library.poster(asset.id, PUBLIC)
+        await stage.library.poster(asset.id, PUBLIC, None)
+
+
+async def test_a_poster_that_takes_the_place_of_another_is_shown_at_once(
+    stage: Stage, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = stage.workshop
+    asset = await workshop.indexed(films.film(FILM))
+    find = workshop.catalog.asset
+
+    async def found_just_before(asset_id: str) -> Asset:
+        monkeypatch.setattr(workshop.catalog, "asset", find)
+        found = await find(asset_id)
+        await workshop.posters().choose(asset_id, 0.0)
+        return found
+
+    monkeypatch.setattr(workshop.catalog, "asset", found_just_before)
+    opened = await stage.library.poster(asset.id, PUBLIC, asset.poster_version)
+    changed = await find(asset.id)
+    assert changed.poster_version != asset.poster_version
+    assert (opened.etag, opened.headers) == (f"{asset.id}-{changed.poster_version}", REVALIDATE)
+    assert (await stage.bytes_of(opened)).startswith(b"\xff\xd8")
+
+
+async def test_a_poster_whose_file_is_gone_is_not_found(stage: Stage, films: Films) -> None:
+    asset = await stage.workshop.indexed(films.film(FILM))
+    await stage.workshop.blobs.delete(poster_key(asset.id, asset.poster_version))
+    with pytest.raises(NotFound):
+        await stage.library.poster(asset.id, PUBLIC, None)
 
 
 @pytest.fixture

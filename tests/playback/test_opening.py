@@ -29,7 +29,7 @@ FROM_THE_OUTLINE: dict[str, Open] = {
 }
 ALL: dict[str, Open] = {
     "original": lambda stage, asset: stage.library.original(asset, PUBLIC, "mp4"),
-    "poster": lambda stage, asset: stage.library.poster(asset, PUBLIC),
+    "poster": lambda stage, asset: stage.library.poster(asset, PUBLIC, None),
     **FROM_THE_OUTLINE,
 }
 
