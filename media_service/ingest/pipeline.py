@@ -23,6 +23,7 @@ from media_service.ingest.media_types import media_type
 from media_service.store.catalog import Catalog
 from media_service.store.instants import now_ms
 from media_service.store.records import Asset, Visibility
+from media_service.timeline.facts import Facts
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,10 @@ class Admission:
         self._deduplicate = deduplicate
         self._probing = asyncio.Semaphore(PROBES_AT_ONCE)
 
-    async def admit(self, arrived: Arrived, label: Label) -> Asset:
+    async def admit(self, arrived: Arrived, label: Label, facts: Facts | None = None) -> Asset:
         """The asset, durable; one that was there already has another id than `arrived`, of which nothing is kept then.
+
+        `facts` of who has probed the bytes before.
 
         Raises a MediaRejected for what cannot be used, DigestMismatch, StorageFull; then nothing is kept.
         """
@@ -96,8 +99,9 @@ class Admission:
             twin = await self._catalog.asset_of_digest(arrived.sha256, arrived.size)
             if twin is not None:
                 return twin
-        async with self._probing:
-            facts = await probe(arrived.fd, self._limits)
+        if facts is None:
+            async with self._probing:
+                facts = await probe(arrived.fd, self._limits)
         await arrived.keep()
         kind = media_type(facts)
         now = now_ms()

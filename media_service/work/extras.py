@@ -1,4 +1,4 @@
-"""What a film has besides its renditions: a still, and its subtitles as text. Made once it is playable: nobody waits for it.
+"""What a film has besides its renditions: a poster, and its subtitles as text. Made once it is playable: nobody waits for it.
 
 A film of which one of them cannot be made is no worse a film.
 """
@@ -17,28 +17,22 @@ from media_service.ffmpeg.pipes import Pipe
 from media_service.ffmpeg.process import start
 from media_service.store.blobs import BlobReader, BlobStore
 from media_service.store.catalog import Catalog
-from media_service.store.keys import original_key, poster_key, subtitles_key
+from media_service.store.keys import original_key, subtitles_key
 from media_service.store.records import Asset
 from media_service.work.events import Events
 from media_service.work.keeping import keep
 from media_service.work.outlines import Outlines
-from media_service.work.rows import facts_of
+from media_service.work.posters import Posters
 
 log = logging.getLogger(__name__)
 
-# A still from a tenth into the film: behind logos and fades, before the plot.
-POSTER_SHARE = 0.1
-POSTER_AT_MOST_SECONDS = 60.0
-POSTER_LIMITS = msgspec.structs.replace(
-    PROBE_LIMITS, cpu_seconds=120.0, wall_seconds=120.0, output_bytes=4 << 20
-)
 # Text of a whole film has a hundred kilobytes. To find it all of the file may have to be read, and it may begin at the end.
 SUBTITLES_LIMITS = msgspec.structs.replace(
     PROBE_LIMITS, cpu_seconds=600.0, wall_seconds=600.0, stall_seconds=600.0, output_bytes=16 << 20
 )
-# One scan (or reading of subtitles) and one still at the same time, each of which may take PROBE_LIMITS' memory: part of the
+# One scan (or reading of subtitles) and one poster at the same time, each of which may take PROBE_LIMITS' memory: part of the
 # sum in docs/settings.md. A scan reads a whole file at the disk's speed, so a second one beside it would make both slower;
-# stills, which are short, do not wait for scans.
+# posters, which are short, do not wait for scans.
 LOOKERS = 2
 
 
@@ -54,6 +48,7 @@ class Extras:
         events: Events,
         limits: Limits,
         scanning: asyncio.Semaphore,
+        posters: Posters,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
@@ -61,33 +56,17 @@ class Extras:
         self._events = events
         self._limits = limits
         self._scanning = scanning
-        self._drawing = asyncio.Semaphore(1)
+        self._posters = posters
 
     async def make(self, asset: Asset) -> None:
         """Make what is lacking. Raises NotFound when the asset is deleted meanwhile, StorageFull."""
-        if not asset.has_poster:
-            await self._make_poster(asset)
+        await self._posters.make(asset.id)
         for track in (await self._outlines.of(asset.id)).subtitles:
             if track.convertible and not await self._is_there(subtitles_key(asset.id, track.number)):
                 await self._make_subtitles(asset, track.number, track.stream)
 
-    async def _make_poster(self, asset: Asset) -> None:
-        facts = facts_of(asset)
-        if facts.video is None:
-            return
-        at = min(POSTER_SHARE * (asset.duration_seconds or 0.0), POSTER_AT_MOST_SECONDS)
-        limits = self._within(POSTER_LIMITS)
-        async with self._drawing, await self._blobs.open(original_key(asset.id)) as original:
-            # One thread: each takes pictures of its own, and nobody waits.
-            argv = recipes.poster(facts, source_fd=original.fd, at_seconds=at, limits=limits, threads=1)
-            picture = await _output(asset, "poster", argv, limits, original)
-        if picture:
-            await keep(self._blobs, poster_key(asset.id), picture)
-            await self._catalog.update_asset(asset.id, has_poster=True)
-            self._events.publish("asset", asset.id)
-
     async def _make_subtitles(self, asset: Asset, number: int, stream: int) -> None:
-        limits = self._within(SUBTITLES_LIMITS)
+        limits = SUBTITLES_LIMITS.within(self._limits)
         async with self._scanning, await self._blobs.open(original_key(asset.id)) as original:
             argv = recipes.subtitles(source_fd=original.fd, stream=stream, limits=limits)
             text = await _output(asset, f"subtitles {number}", argv, limits, original)
@@ -101,12 +80,6 @@ class Extras:
                 return True
         except NotFound:
             return False
-
-    def _within(self, limits: Limits) -> Limits:
-        """These limits, and of what a source may be those of the service."""
-        return msgspec.structs.replace(
-            limits, max_pixels=self._limits.max_pixels, max_streams=self._limits.max_streams
-        )
 
 
 async def _output(asset: Asset, what: str, argv: list[str], limits: Limits, original: BlobReader) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +29,7 @@ from media_service.work.events import Events
 from media_service.work.requests import Key, Request, Requests
 from media_service.work.runner import Means, Runner
 from media_service.work.runs import MAX_ATTEMPTS, Run, run_from, shortened
+from media_service.work.turns import Turns
 
 # ffmpegs that somebody waits for: a picture and its sound. Part of the sum in docs/settings.md.
 AT_ONCE = 2
@@ -56,6 +58,7 @@ class Going:
         self._ending: set[asyncio.Task[None]] = set()
         self._batches: set[Runner] = set()
         self._kills = Kills()
+        self._turns = Turns(self._settle)
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._later: asyncio.TimerHandle | None = None
@@ -68,6 +71,7 @@ class Going:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
+        self._turns.close()
         if self._later is not None:
             self._later.cancel()
         for request in self.requests.pending():
@@ -78,6 +82,13 @@ class Going:
         """Returns when nobody waits for anything that is being made for him alone: then a batch plans its next run."""
         while not self._quiet.is_set():
             await self._quiet.wait()
+
+    def making_way(self) -> AbstractContextManager[None]:
+        """While the block lasts, batches that nobody waits for stand still: somebody waits for what is made elsewhere.
+
+        Only for a share of the time: anybody may ask for that, as often as he likes (`Turns`).
+        """
+        return self._turns.making_way()
 
     async def batch(self, run: Run) -> MediaServiceError | None:
         """Make a run of a batch, which stands still while others are more urgent; why it broke, if it did.
@@ -101,9 +112,13 @@ class Going:
             self._release(runner)
         return None
 
+    def forgive(self, asset_id: str) -> None:
+        """Nothing that broke is held against the asset any more."""
+        self._kills.forget(asset_id)
+
     async def forget(self, asset_id: str) -> None:
         """End all that is made of an asset; whoever waits for it hears that it is gone."""
-        self._kills.forget(asset_id)
+        self.forgive(asset_id)
         for request in self.requests.pending():
             if request.key.asset_id == asset_id:
                 request.refuse(NotFound("This film has been deleted."))
@@ -210,7 +225,8 @@ class Going:
         """What somebody waits for has the machine to itself; of all else what was begun for a request comes first."""
         served = {request.runner for request in self.requests.pending() if request.runner is not None}
         for runner in (*self._jobs.values(), *self._batches):
-            if runner not in served and (served or (self._jobs and runner in self._batches)):
+            urgent = self._jobs or self._turns.making
+            if runner not in served and (served or (urgent and runner in self._batches)):
                 runner.pause()
             else:
                 runner.resume()

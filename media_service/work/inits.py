@@ -100,6 +100,11 @@ class Inits:
                     log.warning("no init segment of %s of %s: %s", key.rendition, asset_id, error)
         return failed
 
+    def forgive(self, asset_id: str) -> None:
+        """What could not be made of a film may be tried again."""
+        for key in [key for key in self._failures if key.asset_id == asset_id]:
+            del self._failures[key]
+
     def _lost(self, key: _Key) -> TranscodeFailed | None:
         """Why nobody tries this one any more, as long as the service goes on."""
         failures = self._failures.get(key, [])

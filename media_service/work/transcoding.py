@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -45,6 +45,8 @@ class Transcoder:
         self._inits = inits
         self._events = events
         self.ahead = ahead
+        # Whether all else is there that a film has when it is `ready`: whoever is told later asks for the job again.
+        self.may_close: Callable[[str], bool] = lambda _: True
 
     async def transcode(self, asset_id: str) -> None:
         """Make all that an asset lacks, or say what it has to do without.
@@ -58,7 +60,8 @@ class Transcoder:
             outline = await self._means.outlines.of(asset_id)
             try:
                 broken = await self._fill(asset_id, outline) if self.ahead else {}
-                await self._close(asset, outline, broken)
+                if self.may_close(asset_id):
+                    await self._close(asset, outline, broken)
             except TranscodeFailed as error:
                 await self.give_up(asset_id, error)
         except NotFound:

@@ -29,6 +29,7 @@ from media_service.ingest import appending
 from media_service.store.keys import original_key
 from media_service.store.records import Upload
 from media_service.wire.upload_requests import Checks
+from tests.support.processes import until
 from tests.support.upload_servers import (
     Body,
     UploadServer,
@@ -36,7 +37,6 @@ from tests.support.upload_servers import (
     gated,
     opened_server,
     stopped_clock,
-    until,
     whole,
 )
 
@@ -215,7 +215,7 @@ async def test_what_has_no_length_and_comes_at_once_does_not_pass_the_quota_toge
             async def is_told() -> bool:
                 return (await server.row(one)).offset == 60
 
-            await until(is_told)
+            await until(is_told, 5)
         sending = server.request(bodies[1].send(b"a" * 41))
         with pytest.raises(UploadQuota):
             await second

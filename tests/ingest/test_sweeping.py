@@ -12,6 +12,7 @@ from media_service.errors import (
     StorageFull,
 )
 from media_service.ingest import sweeping
+from tests.support.processes import until
 from tests.support.upload_servers import (
     Body,
     Clock,
@@ -19,7 +20,6 @@ from tests.support.upload_servers import (
     UploadServer,
     gated,
     stopped_clock,
-    until,
 )
 
 DATA = b"0123456789"
@@ -52,10 +52,10 @@ async def test_a_service_sweeps_from_its_start_on_and_goes_on_after_a_failure(
         return expired.id not in await server.catalog.upload_ids()
 
     async with server.uploads:
-        await until(is_finished)
+        await until(is_finished, 5)
         assert not await is_gone()
         clock.now += 3600
-        await until(is_gone)
+        await until(is_gone, 5)
     assert server.content(upload) == DATA
 
 

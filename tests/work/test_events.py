@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_service.work.events import Event, Events
+from media_service.store.event_log import Event
+from media_service.work.events import Events
 
 
 async def read(news: AsyncIterator[Event], count: int) -> list[Event]:
@@ -81,34 +82,44 @@ async def test_coming_back_with_a_number_hears_what_was_missed() -> None:
         assert data(await read(news, 1)) == [b"only"]
 
 
-async def test_numbers_go_on_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1_795_000_000.0  # Unix seconds
-    monkeypatch.setattr("media_service.work.events.time", lambda: now)
-    before = Events()
-    async with before.subscribe() as news:
-        before.publish("note", "a", b"old")
-        [last] = await read(news, 1)
-    now += 0.5
-    after = Events()
-    after.publish("note", "a", b"new")
-    async with after.subscribe(after=last.number) as news:
-        assert data(await read(news, 1)) == [b"new"]
+async def test_who_has_heard_everything_missed_nothing() -> None:
+    events = Events()
+    for after in (0, 1):
+        async with events.subscribe(after=after) as news:
+            assert (news.start, news.reset) == (after, False)
+            events.publish("note", "a", b"x")
+            assert data(await read(news, 1)) == [b"x"]
 
 
-@pytest.mark.parametrize("after", [0, -1, 10**18])
-async def test_a_number_of_another_time_hears_all_that_is_remembered(after: int) -> None:
+@pytest.mark.parametrize("after", [-1, 2, 10**18])
+async def test_behind_a_number_that_was_never_given_nobody_knows_what_was_missed(after: int) -> None:
     events = Events()
     events.publish("note", "a", b"x")
     async with events.subscribe(after=after) as news:
-        assert data(await read(news, 1)) == [b"x"]
+        assert (news.start, news.reset) == (1, True)
+        events.publish("note", "a", b"y")
+        assert data(await read(news, 1)) == [b"y"]
 
 
-async def test_only_so_much_is_remembered() -> None:
+async def test_only_so_much_is_remembered_and_whoever_missed_more_is_told_so() -> None:
     events = Events(history=10)
-    for number in range(25):
+    for number in range(1, 26):
         events.publish("note", "a", b"%d" % number)
-    async with events.subscribe(after=0) as news:
-        assert data(await read(news, 10)) == [b"%d" % number for number in range(15, 25)]
+    async with events.subscribe(after=15) as news:
+        assert not news.reset
+        assert data(await read(news, 10)) == [b"%d" % number for number in range(16, 26)]
+    async with events.subscribe(after=14) as news:
+        assert news.reset
+
+
+async def test_that_nothing_is_known_any_more_is_told_to_the_listeners_of_each_asset() -> None:
+    events = Events()
+    async with events.subscribe("a") as news:
+        events.publish("reset", "")
+        events.publish("note", "b", b"not for it")
+        events.publish("stopped", "")
+        events.publish("note", "a", b"x")
+        assert [event.event for event in await read(news, 2)] == ["reset", "note"]
 
 
 async def test_an_unread_state_is_replaced_by_the_later_one_in_order() -> None:
@@ -142,18 +153,52 @@ async def test_a_full_backlog_ends_its_subscriber_and_no_other() -> None:
             heard += await read(quick, 1)
         assert data(heard) == [b"0", b"1", b"2", b"3", b"4"]
         assert await rest(slow) == [b"0", b"1", b"2"]
+        assert (slow.overflown, quick.overflown) == (True, False)
     async with events.subscribe(after=heard[2].number) as again:
         assert data(await read(again, 2)) == [b"3", b"4"]
 
 
-async def test_coming_back_to_a_long_history_does_not_overflow() -> None:
-    events = Events(history=100, backlog=2)
+async def test_coming_back_to_a_long_history_does_not_overflow_and_copies_nothing_of_it() -> None:
+    events = Events(history=102, backlog=2)
     for number in range(100):
         events.publish("note", "a", b"%d" % number)
+    async with events.subscribe(after=0) as news, events.subscribe("b", after=0) as other:
+        events.publish("note", "a", b"live")
+        events.publish("note", "b", b"live")
+        assert not news._unread
+        assert data(await read(news, 102)) == [b"%d" % number for number in range(100)] + [b"live"] * 2
+        assert len(await read(other, 1)) == 1
+        for subscription in (news, other):
+            waiting = asyncio.ensure_future(read(subscription, 1))
+            await asyncio.sleep(0)
+            events.publish("note", "b", b"behind that")
+            assert data(await waiting) == [b"behind that"]
+
+
+async def test_who_reads_what_it_missed_too_slowly_is_told_to_come_back() -> None:
+    events = Events(history=10)
+    for number in range(10):
+        events.publish("note", "a", b"%d" % number)
     async with events.subscribe(after=0) as news:
-        events.publish("note", "a", b"live")
-        events.publish("note", "a", b"live")
-        assert len(await read(news, 102)) == 102
+        assert data(await read(news, 2)) == [b"0", b"1"]
+        for number in range(10, 13):
+            events.publish("note", "a", b"%d" % number)
+        assert await rest(news) == []
+        assert news.overflown
+    async with events.subscribe(after=2) as again:
+        assert again.reset
+
+
+async def test_of_missed_states_only_the_newest_of_each_asset_is_told() -> None:
+    events = Events(history=6)
+    for number in range(9):
+        events.publish("asset", "ab"[number % 2], b"%d" % number)
+    async with events.subscribe(after=4) as news:
+        events.publish("asset", "a", b"live")
+        assert data(await read(news, 2)) == [b"7", b"live"]
+    for number in range(6):
+        events.publish("note", "a", b"%d" % number)
+    assert not events._newest
 
 
 async def test_closing_ends_all_at_once() -> None:

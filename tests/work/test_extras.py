@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media_service.store.keys import poster_key, subtitles_key
+from media_service.store.keys import poster_key, posters_tree, subtitles_key
 from media_service.work.keeping import keep
 from tests.support.films import Film, Films
 from tests.support.media import ffmpeg, probe
@@ -31,7 +31,8 @@ def subtitled(films: Films, tmp_path: Path) -> Path:
 async def test_the_poster_is_a_jpeg_of_the_picture_upright(workshop: Workshop, films: Films) -> None:
     asset = await workshop.indexed(films.film(Film(rotation=90)))
     assert asset.has_poster
-    (picture,) = probe(workshop.root / poster_key(asset.id), "-f", "jpeg_pipe", "-show_streams")["streams"]
+    poster = workshop.root / poster_key(asset.id, asset.poster_version)
+    (picture,) = probe(poster, "-f", "jpeg_pipe", "-show_streams")["streams"]
     assert (picture["width"], picture["height"]) == (180, 320) == (asset.width, asset.height)
 
 
@@ -46,7 +47,7 @@ async def test_a_film_of_which_no_still_can_be_made_has_none(workshop: Workshop,
     await workshop.extras().make(asset)
     asset = await workshop.catalog.asset(asset.id)
     assert (asset.state, asset.has_poster) == ("playable", False)
-    assert poster_key(asset.id).removeprefix(f"{asset.id}/") not in workshop.files(asset)
+    assert not await workshop.blobs.keys(posters_tree(asset.id))
 
 
 async def test_text_subtitles_become_webvtt(workshop: Workshop, subtitled: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,17 @@ from media_service.errors import CatalogUnavailable, ConverterKilled, NotFound, 
 from media_service.store.keys import first_version_tree, original_key, poster_key, segment_key, subtitles_key
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset, Upload, UploadState
+from media_service.timeline.previews import Pack
+from media_service.work import posters, previewing
 from media_service.work import tasks as module
 from media_service.work.extras import Extras
 from media_service.work.indexing import Indexer
 from media_service.work.keeping import keep
+from media_service.work.previewing import Previewer
 from media_service.work.runs import MAX_ATTEMPTS, Run
+from media_service.work.tasks import MAX_ATTEMPTS as MOST_CLIPPING
 from media_service.work.tasks import Tasks
+from media_service.work.tiles import HeaderChanged
 from media_service.work.transcoding import Transcoder
 from tests.contracts.test_catalog import asset as row
 from tests.support.films import Film, Films
@@ -195,7 +201,8 @@ async def test_a_film_that_took_the_service_down_three_times_is_left_alone(
         assert asset.error_code == "transcode_crashed"
         assert (await settled(workshop, twice.id, "ready", "failed")).state == "ready"
     assert await workshop.catalog.renditions(thrice.id) == []
-    assert workshop.files(thrice) == {"original", "index", "outline", "poster"}
+    kept = {name.partition("/")[0] for name in workshop.files(thrice)}
+    assert kept == {"original", "index", "outline", "posters"}
     assert (await workshop.catalog.asset(twice.id)).attempts == 0
 
 
@@ -267,7 +274,22 @@ async def test_a_poster_that_a_crash_came_before_is_made_when_the_film_is_taken_
         await tasks.resume()
         asset = await settled(workshop, asset.id, "ready", "failed")
     assert asset.has_poster
-    assert (workshop.root / poster_key(asset.id)).stat().st_size > 0
+    assert (workshop.root / poster_key(asset.id, asset.poster_version)).stat().st_size > 0
+
+
+async def test_a_film_whose_poster_something_kills_each_time_is_made_without_one(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: object) -> bytes:
+        raise ConverterKilled("Something outside ended it.")
+
+    monkeypatch.setattr(posters, "drawn", killed)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    asset = await workshop.admitted(films.film(MADE))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert (asset.state, asset.error_code, asset.has_poster) == ("ready", None, False)
 
 
 async def test_subtitles_that_a_crash_came_before_are_made_when_the_film_is_taken_up(
@@ -323,7 +345,9 @@ async def test_removing_a_film_in_the_middle_of_its_transcode_leaves_nothing(
         async with workshop.events.subscribe(asset.id) as news:
             await tasks.remove(asset.id)
             assert (await anext(news)).event == "deleted"
-        assert encoders() == []
+        async with asyncio.timeout(5):
+            while encoders():  # noqa: ASYNC110 - killed by now; a second cancel may cut the wait for its end short
+                await asyncio.sleep(0.01)
         assert await workshop.blobs.trees() == []
         with pytest.raises(NotFound):
             await workshop.catalog.asset(asset.id)
@@ -410,6 +434,38 @@ async def test_a_mistake_of_ours_does_not_keep_a_film_waiting_for_ever(
     assert asset.error_code == "internal"
 
 
+@pytest.mark.parametrize("held", [(Previewer, "begin"), (Extras, "make")], ids=["previews", "extras"])
+async def test_a_film_whose_extras_others_hold_up_is_made_and_becomes_ready_when_it_has_them(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch, held: tuple[type, str]
+) -> None:
+    go, ended = asyncio.Event(), asyncio.Event()
+    make, transcode = getattr(*held), Transcoder.transcode
+
+    async def held_up(self: object, asset: Asset) -> None:
+        await go.wait()
+        await make(self, asset)
+
+    async def noted(self: Transcoder, asset_id: str) -> None:
+        await transcode(self, asset_id)
+        ended.set()
+
+    monkeypatch.setattr(*held, held_up)
+    monkeypatch.setattr(Transcoder, "transcode", noted)
+    monkeypatch.setattr(module, "MOST_HELD_UP_SECONDS", 0.01, raising=False)
+    asset = await workshop.admitted(films.film(MADE))
+    async with workshop.tasks() as tasks:
+        tasks.submit(asset.id)
+        async with asyncio.timeout(20):
+            await ended.wait()
+        made = await workshop.catalog.made(asset.id)
+        encoded = (await workshop.outlines.of(asset.id)).encoded
+        assert all(len(made[one.name]) == one.count for one in encoded)
+        assert (await workshop.catalog.asset(asset.id)).state == "playable"
+        go.set()
+        asset = await settled(workshop, asset.id, "ready", "failed")
+    assert (asset.state, asset.has_poster) == ("ready", True)
+
+
 async def test_a_film_that_was_deleted_before_its_turn_is_passed_over(
     workshop: Workshop, films: Films
 ) -> None:
@@ -473,3 +529,94 @@ async def test_a_film_that_gets_on_may_be_killed_more_often(
         tasks.submit(asset.id)
         assert (await settled(workshop, asset.id, "failed")).error_code == "converter_killed"
     assert len(tries) == 5 + 2
+
+
+# --- previews -------------------------------------------------------------------------------------------------
+
+
+async def previewed(workshop: Workshop, asset_id: str) -> Pack:
+    """The asset's pack, once it is complete."""
+    async with asyncio.timeout(60), workshop.events.subscribe(asset_id) as news:
+        while (pack := await workshop.catalog.pack_of(asset_id)) is None or not pack.complete:
+            await anext(news)
+    return pack
+
+
+async def test_a_new_film_has_previews_of_its_whole_length(workshop: Workshop, films: Films) -> None:
+    asset = await workshop.admitted(films.film(Film(seconds=6, keyframe_seconds=6.0)))
+    async with workshop.tasks(workers=0) as tasks:
+        tasks.submit(asset.id)
+        pack = await previewed(workshop, asset.id)
+    assert len(pack.tiles) == 6
+
+
+async def test_previews_that_a_crash_came_between_are_made_when_the_service_comes_up(
+    workshop: Workshop, films: Films
+) -> None:
+    unfinished = await workshop.indexed(films.film(Film(seconds=6, keyframe_seconds=6.0)))
+    ready = await workshop.indexed(films.film(Film(seconds=6, keyframe_seconds=3.0)))
+    await workshop.previewer().begin(ready)
+    await workshop.catalog.update_asset(ready.id, state="ready")
+    async with workshop.tasks(workers=0) as tasks:
+        await tasks.resume()
+        packs = [await previewed(workshop, asset.id) for asset in (unfinished, ready)]
+    assert [len(pack.tiles) for pack in packs] == [6, 6]
+
+
+@pytest.mark.parametrize("error", [IndexError("for the test"), OSError("no more files"), HeaderChanged()])
+async def test_a_mistake_in_the_making_of_previews_costs_a_film_nothing_else(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(previewing, "wanted_frames", mistaken)
+    asset = await workshop.admitted(films.film(MADE))
+    async with workshop.tasks() as tasks, workshop.events.subscribe(asset.id) as news:
+        tasks.submit(asset.id)
+        asset = await settled(workshop, asset.id, "ready", "failed")
+        assert (asset.state, asset.error_code, asset.has_poster) == ("ready", None, True)
+        async with asyncio.timeout(60):
+            while await workshop.catalog.without_clips(MOST_CLIPPING):
+                await anext(news)
+    assert await workshop.catalog.pack_of(asset.id) is None
+
+
+async def test_a_film_that_is_removed_takes_its_previews_along(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def endless(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Previewer, "_make", endless)
+    asset = await workshop.indexed(films.film(Film(seconds=6, keyframe_seconds=6.0)))
+    async with workshop.tasks(workers=0) as tasks:
+        tasks.submit(asset.id)
+        async with asyncio.timeout(60):
+            await begun.wait()
+        assert await workshop.catalog.pack_of(asset.id) is not None
+        await tasks.remove(asset.id)
+        assert await workshop.blobs.trees() == []
+
+
+async def test_previews_wait_for_room_on_the_disk(
+    workshop: Workshop, films: Films, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Previewer._make
+    refused: list[object] = []
+
+    async def at_first_full(self: Previewer, *film: Any) -> None:
+        if not refused:
+            refused.append(film)
+            raise StorageFull("for the test")
+        await make(self, *film)
+
+    monkeypatch.setattr(Previewer, "_make", at_first_full)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    asset = await workshop.indexed(films.film(Film(seconds=6, keyframe_seconds=6.0)))
+    async with workshop.tasks(workers=0) as tasks:
+        tasks.submit(asset.id)
+        assert len((await previewed(workshop, asset.id)).tiles) == 6

@@ -135,6 +135,7 @@ async def test_batch_and_demand_make_one_film(
         assert [len(decoded(file)) for file in files] == [len(times[0])] * 2
 
 
+@pytest.mark.torture
 async def test_what_was_made_stays_when_a_film_is_broken_off(workshop: Workshop, films: Films) -> None:
     asset = await workshop.indexed(films.film(LONG))
     async with workshop.going() as going:

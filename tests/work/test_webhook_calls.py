@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
+import certifi
 import pytest
 from httpcore import AsyncMockStream, AsyncNetworkBackend, AsyncNetworkStream, ConnectError
 
@@ -201,6 +202,21 @@ async def test_a_port_where_nobody_listens_is_an_outcome() -> None:
     assert outcome.status is None
     assert "could not be made" in str(outcome.error)
     assert "secret-path" not in str(outcome.error)
+
+
+async def test_certificate_authorities_that_cannot_be_read_are_an_outcome_until_they_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with running_receiver() as receiver, monkeypatch.context() as without:
+        async with Caller(private_targets=True) as caller:
+            without.setattr(certifi, "where", lambda: str(tmp_path / "none.pem"))
+            outcome = await caller.call(read_target(receiver.url()), HEADERS, BODY)
+            assert outcome.status is None
+            assert (
+                outcome.error == "The certificate authorities could not be read: No such file or directory."
+            )
+            without.undo()
+            assert await caller.call(read_target(receiver.url()), HEADERS, BODY) == Outcome(204, None)
 
 
 async def test_a_name_that_is_none_is_an_outcome() -> None:
