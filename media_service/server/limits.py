@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 
-# A download takes a socket and up to three blobs, an upload two or three, a transcode about ten.
+# A download takes a socket twice (server.zero_copy) and up to three blobs, an upload two or three, a transcode about ten.
 COMFORTABLE_DESCRIPTORS = 4096
 
 log = logging.getLogger(__name__)

@@ -1,14 +1,21 @@
-"""uvicorn as this service runs it: time-outs that suit media and proxies, one line that says where, a clean end."""
+"""uvicorn as this service runs it: time-outs that suit media and proxies, word when it listens, a clean end."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import logging
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.config import STARTUP_FAILURE
+
+from media_service.server.known_uvicorn import zero_copy_support
+from media_service.server.protocol import end_connections
 
 # nginx keeps upstream connections for 30 s (k8s/nginx.conf); whoever closes an idle connection first must be nginx, or a request that is
 # just on its way gets a reset instead of an answer.
@@ -16,40 +23,29 @@ KEEP_ALIVE_SECONDS = 75
 # Connections that the kernel has accepted and we have not: a burst of players after a restart.
 BACKLOG = 2048
 
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, but for requests to change to another protocol (WebSocket, h2c): there is none, and so they are
-    answered as if they did not ask (RFC 9110 s7.8).
-    """
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing, where uvicorn logs two lines for each: anybody could write as many as he likes.
-
-        What comes behind such a request is not parsed, so the answer says that it is the connection's last.
-        """
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
+log = logging.getLogger(__name__)
 
 
 class Listener(uvicorn.Server):
-    """A server that announces its address and tells `on_stopping` before it waits for running responses."""
+    """A server that tells `on_listening` when it listens, and `on_stopping` before it waits for running responses.
+
+    `protocol` is what uvicorn makes for each connection (server.protocol). `run(sockets)` takes the bound sockets (server.sockets) and closes them when it stops.
+    """
 
     def __init__(
         self,
         app: Callable[..., Awaitable[None]],
         *,
-        host: str,
-        port: int,
+        protocol: type[asyncio.Protocol],
         shutdown_seconds: int,
+        on_listening: Callable[[], None],
         on_stopping: Callable[[], None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                host=host,
-                port=port,
                 loop="uvloop",
-                http=Protocol,
+                http=protocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -63,20 +59,31 @@ class Listener(uvicorn.Server):
                 timeout_graceful_shutdown=shutdown_seconds,
             )
         )
+        self._on_listening = on_listening
         self._on_stopping = on_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say where: port 0 is known only now."""
-        await super().startup(sockets)
+        """Open the application, listen, then say so."""
+        if (reason := zero_copy_support()) is not None:
+            log.warning("files are not sent with sendfile(2): %s", reason)
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            # Two may be bound to one address (SO_REUSEADDR) and only one of them listens: both were started at the same time.
+            log.error("cannot listen: %s", error.strerror)  # noqa: TRY400 # the traceback is of no use
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
         if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            print(f"media_service listens on http://{shown}:{port}", flush=True)
+            # What is there now stays. To look through these 100,000 objects whenever garbage is collected would keep all
+            # clients waiting for tens of milliseconds each time.
+            gc.freeze()
+            self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let endless responses end before the others are waited for."""
         self._on_stopping()
         await super().shutdown(sockets)
+        await end_connections(self.server_state)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop on the first signal, at once on a second Ctrl-C.

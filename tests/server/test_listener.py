@@ -1,13 +1,15 @@
-"""Requests for another protocol than HTTP/1.1: answered as if they did not ask, and in no log."""
+"""Requests for another protocol than HTTP/1.1: answered as if they did not ask, and in no log; an address that is taken."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.raw_http import RawConnection
-from tests.support.server import running_server
+from tests.support.server import CHECKOUT, running_server
 
 HANDSHAKE = {
     "Connection": "keep-alive, Upgrade",
@@ -55,3 +57,48 @@ def test_a_handshake_makes_no_noise_in_the_log(
     log_and_answers: tuple[str, dict[str, tuple[int, str, str]]], tmp_path: Path
 ) -> None:
     assert log_and_answers[0] == ""
+
+
+AT_ITS_START = """
+import gc
+from media_service.server.listener import Listener
+from media_service.server.repeating import protocol_class
+from media_service.server.sockets import bound
+
+async def app(scope, receive, send):
+    for kind in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{kind}.complete"})
+
+def listens():
+    print(gc.get_freeze_count() > 10_000)
+    listener.should_exit = True
+
+with bound(host="127.0.0.1", port=0, unix_socket="", send_buffer_bytes=0, unsent_bytes=0) as sockets:
+    listener = Listener(
+        app, protocol=protocol_class(), shutdown_seconds=2, on_listening=listens, on_stopping=lambda: None
+    )
+    listener.run(sockets)
+"""
+
+
+def test_what_is_there_when_it_listens_is_never_looked_through_for_garbage() -> None:
+    argv = [sys.executable, "-c", AT_ITS_START]
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "True\n"
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with running_server(tmp_path, transcode_workers=0) as first:
+        environment = {
+            "MEDIA_SERVICE_PORT": str(first.port),
+            "MEDIA_SERVICE_DATA_DIR": str(tmp_path / "other"),
+        }
+        argv = [sys.executable, "-m", "media_service", "serve"]
+        done = subprocess.run(
+            argv, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert done.returncode == 1
+        assert (
+            done.stderr == f"Error: Cannot listen on 127.0.0.1 port {first.port}: Address already in use.\n"
+        )
