@@ -16,10 +16,11 @@ from media_service.ingest.intake import Intake
 from media_service.ingest.pipeline import MAX_TITLE_CHARACTERS, Admission, Label, tidy_title
 from media_service.playback.seeking import SeekAnswer, Seeker
 from media_service.store.catalog import Catalog
-from media_service.store.records import Asset, AssetChanges, Visibility
+from media_service.store.listing import Order, Selection, Sort
+from media_service.store.records import Asset, AssetChanges, AssetState, Visibility
 from media_service.web.body import announced_length, body_chunks, told_of_shutdown
 from media_service.web.crowding import Bodies
-from media_service.web.doors import prefix_for
+from media_service.web.doors import asset_said, prefix_for
 from media_service.web.fields import fields_of
 from media_service.web.forms import OVERHEAD_BYTES, FileForm
 from media_service.web.guards import needs, owner_of
@@ -30,6 +31,7 @@ from media_service.web.shapes import AssetJson, AssetPageJson, asset_json
 from media_service.web.visibility import wished_visibility
 from media_service.wire.digests import read_file_digests, read_idempotency_key, repr_digest
 from media_service.wire.disposition import clean_filename
+from media_service.work.posters import Posters
 from media_service.work.tasks import Tasks
 
 NO_STORE = {"cache-control": "no-store"}
@@ -38,10 +40,14 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class AssetChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What PATCH takes: what is left out stays. `visibility`: null is as the setting PLAYBACK says."""
+    """What PATCH takes: what is left out stays. `visibility`: null is as the setting PLAYBACK says.
+
+    `poster_time`: seconds of the film; the frame that is shown then becomes its poster. Null: the service chooses one.
+    """
 
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARACTERS)] | UnsetType = UNSET
     visibility: Visibility | UnsetType | None = UNSET
+    poster_time: Annotated[float, msgspec.Meta(ge=0)] | UnsetType | None = UNSET
 
 
 async def _created(
@@ -50,7 +56,7 @@ async def _created(
     """The answer that names the asset. `unread`: it was there before, and of the request's body nothing was read."""
     kind = Refusal[AssetJson] if unread and body_may_be_unread(request) else Response[AssetJson]
     return kind(
-        asset_json(asset, await catalog.renditions(asset.id), prefix_for(request, asset)),
+        await asset_said(request, catalog, asset),
         status_code=201,
         headers={
             **NO_STORE,
@@ -162,17 +168,18 @@ async def list_assets(
     request: AnyRequest,
     catalog: Catalog,
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Parameter(max_length=200)] = None,
-    asset_state: Annotated[
-        Literal["probing", "playable", "ready", "failed"] | None, Parameter(query="state")
-    ] = None,
+    cursor: Annotated[str | None, Parameter(max_length=1000)] = None,
+    asset_state: Annotated[AssetState | None, Parameter(query="state")] = None,
     search: Annotated[str | None, Parameter(query="q", max_length=200)] = None,
+    sort: Sort = "created",
+    order: Order = "desc",
 ) -> Response[AssetPageJson]:
-    """The catalog, newest first, in pages; `q` looks in titles and file names."""
-    assets, next_cursor = await catalog.page(limit, cursor, state=asset_state, search=search)
-    renditions = await catalog.renditions_of([asset.id for asset in assets])
-    items = [asset_json(asset, renditions[asset.id], prefix_for(request, asset)) for asset in assets]
-    return Response(AssetPageJson(items, next_cursor), headers=NO_STORE)
+    """The catalog in pages; `q` looks in titles and file names. Those without a duration come last, whatever the order."""
+    selection = Selection(state=asset_state, search=search, sort=sort, order=order)
+    found, next_cursor, total = await catalog.counted_page(limit, cursor, selection)
+    renditions = await catalog.renditions_of([asset.id for asset in found])
+    items = [asset_json(asset, renditions[asset.id], prefix_for(request, asset)) for asset in found]
+    return Response(AssetPageJson(items, next_cursor, total), headers=NO_STORE)
 
 
 @route(
@@ -185,8 +192,7 @@ async def list_assets(
 async def get_asset(request: AnyRequest, catalog: Catalog, asset_id: str) -> Response[AssetJson]:
     """One asset."""
     asset = await catalog.asset(asset_id)
-    said = asset_json(asset, await catalog.renditions(asset_id), prefix_for(request, asset))
-    return Response(said, headers=NO_STORE)
+    return Response(await asset_said(request, catalog, asset), headers=NO_STORE)
 
 
 @route(
@@ -213,9 +219,9 @@ async def seek_in_asset(
     "/api/v1/assets/{asset_id:str}", guards=[needs("manage")], tags=["assets"], operation_class=ApiOperation
 )
 async def change_asset(
-    request: AnyRequest, catalog: Catalog, tasks: Tasks, asset_id: str, data: AssetChange
+    request: AnyRequest, catalog: Catalog, tasks: Tasks, posters: Posters, asset_id: str, data: AssetChange
 ) -> Response[AssetJson]:
-    """Rename an asset, or say who may play it."""
+    """Rename an asset, say who may play it, or choose its poster."""
     changes: AssetChanges = {}
     if data.title is not UNSET:
         changes["title"] = tidy_title(data.title)
@@ -223,12 +229,14 @@ async def change_asset(
             raise InvalidRequest("The title has no visible character.")
     if data.visibility is not UNSET:
         changes["visibility"] = data.visibility
-    if not changes:
-        raise InvalidRequest("There is nothing to change: send title or visibility.")
-    asset = await catalog.update_asset(asset_id, **changes)
+    if not changes and data.poster_time is UNSET:
+        raise InvalidRequest("There is nothing to change: send title, visibility or poster_time.")
+    if data.poster_time is not UNSET:
+        asset = await posters.choose(asset_id, data.poster_time)
+    if changes:
+        asset = await catalog.update_asset(asset_id, **changes)
     tasks.announce(asset_id)
-    said = asset_json(asset, await catalog.renditions(asset_id), prefix_for(request, asset))
-    return Response(said, headers=NO_STORE)
+    return Response(await asset_said(request, catalog, asset), headers=NO_STORE)
 
 
 @delete(

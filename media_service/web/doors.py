@@ -7,9 +7,11 @@ from typing import Any
 from litestar import Request
 
 from media_service.playback.access import Access
-from media_service.playback.gate import Gate
+from media_service.playback.gate import Gate, prefix_of
+from media_service.store.catalog import Catalog
 from media_service.store.records import Asset
 from media_service.web.guards import caller
+from media_service.web.shapes import AssetJson, asset_json
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -27,6 +29,17 @@ def access_of(request: AnyRequest, gate: Gate) -> Access:
     Raises TokenInvalid, TokenNotYet, TokenExpired.
     """
     return gate.access(request.path_params.get("token"), request.path_params["asset_id"])
+
+
+def way_in(request: AnyRequest) -> str:
+    """What stood before the address that was asked for: nothing, or the token."""
+    token = request.path_params.get("token")
+    return "" if token is None else prefix_of(token)
+
+
+async def asset_said(request: AnyRequest, catalog: Catalog, asset: Asset) -> AssetJson:
+    """The asset's JSON for the key of the request."""
+    return asset_json(asset, await catalog.renditions(asset.id), prefix_for(request, asset))
 
 
 def prefix_for(request: AnyRequest, asset: Asset) -> str:

@@ -24,12 +24,12 @@ from media_service.ingest.uploads import Uploads
 from media_service.store.catalog import Catalog
 from media_service.store.records import Upload
 from media_service.web.body import body_chunks
-from media_service.web.doors import prefix_for
+from media_service.web.doors import asset_said
 from media_service.web.fields import fields_of
 from media_service.web.guards import owner_of
 from media_service.web.problems import problem
 from media_service.web.refusal import Refusal, body_may_be_unread
-from media_service.web.shapes import asset_json, instant
+from media_service.web.shapes import instant
 from media_service.wire import resumable
 from media_service.wire.resumable import Dialect, Shown
 
@@ -139,8 +139,7 @@ class Exchange:
         # The draft's answer is that of an upload in one piece, with a mark (s4.4.2).
         asset = await catalog.asset(upload.asset_id or upload.id)
         headers = {**self._progress(upload), **_outcome(upload), "location": f"/api/v1/assets/{asset.id}"}
-        said = asset_json(asset, await catalog.renditions(asset.id), prefix_for(self.request, asset))
-        return self._answer(said, 201, headers)
+        return self._answer(await asset_said(self.request, catalog, asset), 201, headers)
 
     async def failed(self, error: MediaServiceError, upload_id: str | None = None) -> Answer:
         """The answer that tells of an error, and where the upload is."""

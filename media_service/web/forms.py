@@ -1,11 +1,11 @@
-"""A multipart form with one file, streamed: the file goes into an `Incoming` while the form is still arriving."""
+"""A multipart form with one file, streamed: the file goes into a `Receiver` while the form is still arriving."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from media_service.errors import MalformedForm
-from media_service.ingest.intake import Incoming
 from media_service.wire.formdata import Event, FieldData, FieldStarted, FormParser
 
 MAX_FIELDS = 16
@@ -16,19 +16,31 @@ MAX_HEADER_BYTES = 8 << 10  # of one part's headers
 OVERHEAD_BYTES = MAX_FIELDS * (MAX_FIELD_BYTES + MAX_HEADER_BYTES + 1024)
 
 
+class Receiver(Protocol):
+    """Where the file goes."""
+
+    async def write(self, data: bytes) -> None:
+        """Take the next bytes of the file."""
+
+
 class FileForm:
-    """What a form said: the file's name, and the text fields by name."""
+    """What a form said: the file's name, and the text fields as they came."""
 
     def __init__(self) -> None:
         self.filename = ""
-        self.fields: dict[str, str] = {}
+        self.texts: list[tuple[str, str]] = []
         self._has_file = False
         self._into_file = False
         self._name = ""
         self._text = bytearray()
 
-    async def read(self, content_type: str, chunks: AsyncIterator[bytes], incoming: Incoming) -> None:
-        """Read the whole form. Raises MalformedForm, or what `Incoming.write` and `chunks` raise."""
+    @property
+    def fields(self) -> dict[str, str]:
+        """The text fields by name; of a repeated one the last."""
+        return dict(self.texts)
+
+    async def read(self, content_type: str, chunks: AsyncIterator[bytes], incoming: Receiver) -> None:
+        """Read the whole form. Raises MalformedForm, or what `incoming.write` and `chunks` raise."""
         parser = FormParser(
             content_type,
             max_fields=MAX_FIELDS,
@@ -43,7 +55,7 @@ class FileForm:
         if not self._has_file:
             raise MalformedForm("The form has no file in a field named 'file'.")
 
-    async def _take(self, event: Event, incoming: Incoming) -> None:
+    async def _take(self, event: Event, incoming: Receiver) -> None:
         if isinstance(event, FieldStarted):
             self._begin(event)
         elif isinstance(event, FieldData):
@@ -52,7 +64,7 @@ class FileForm:
             else:
                 self._text += event.data
         elif not self._into_file:
-            self.fields[self._name] = self._text.decode("utf-8", "replace")
+            self.texts.append((self._name, self._text.decode("utf-8", "replace")))
 
     def _begin(self, event: FieldStarted) -> None:
         self._name = event.name

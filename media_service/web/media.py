@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from time import time
-from typing import Annotated, Any
-
-from litestar import HttpMethod, Request, Response, route
-from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
@@ -16,25 +10,22 @@ from media_service.playback.classics import Classics
 from media_service.playback.library import Library
 from media_service.playback.playlists import Playlists
 from media_service.playback.segments import Segments
-from media_service.web.cors import CORS, PREFLIGHT
+from media_service.web.cors import CORS
 from media_service.web.dependencies import Blobs
-from media_service.web.doors import both
-from media_service.web.guards import public
-from media_service.web.openapi import MediaOperation
-from media_service.web.send import DeliveryResponse, nothing, while_there
-from media_service.wire.delivery import Headers, plan
+from media_service.web.send import nothing, while_there
+from media_service.web.serving import (
+    FILM,
+    AnyRequest,
+    AssetId,
+    Version,
+    fetched,
+    number_of,
+    numbered,
+    preflight,
+    serve,
+)
 from media_service.wire.disposition import content_disposition
-from media_service.wire.representation import Representation
 
-AnyRequest = Request[Any, Any, Any]
-AssetId = Annotated[str, Parameter(max_length=64, description="The asset's id.")]
-Version = Annotated[
-    str | None,
-    Parameter(query="v", max_length=64, description="From the playlist: makes the answer cacheable."),
-]
-
-READ = [HttpMethod.GET, HttpMethod.HEAD]
-FILM = "/media/{asset_id:str}"
 RENDITION = FILM + "/hls/{rendition:str}"
 
 FILE_PATH = FILM + "/{name:str}"
@@ -57,24 +48,7 @@ PATHS = (
 )
 
 
-def _send(
-    request: AnyRequest,
-    blobs: Blobs,
-    access: Access,
-    representation: Representation,
-    headers: Headers = CORS,
-) -> ASGIApp:
-    representation = replace(representation, headers=access.headers(representation.headers, time()))
-    delivery = plan(request.method, request.scope["headers"], representation)
-    return DeliveryResponse(delivery, blobs, headers)
-
-
-def _number(text: str) -> int | None:
-    """A segment's or track's number, as playlists write it."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-@route(both(FILE_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@fetched(FILE_PATH)
 async def film(
     request: AnyRequest,
     library: Library,
@@ -83,6 +57,7 @@ async def film(
     access: Access,
     asset_id: AssetId,
     name: str,
+    version: Version = None,
 ) -> ASGIApp:
     """`original.{ext}`, `{rendition}.mp4`, `{sound}.m4a` or `poster.jpg`: whole files, any range of them. `download`: the
     original, to be kept under the name that it came with."""
@@ -90,19 +65,17 @@ async def film(
     if name == "download":
         kept_as, original = await library.download(asset_id, access)
         disposition = (b"content-disposition", content_disposition("attachment", kept_as).encode("ascii"))
-        return _send(request, blobs, access, original, (*CORS, disposition))
+        return serve(request, blobs, access, original, (*CORS, disposition))
     if stem == "original":
-        return _send(request, blobs, access, await library.original(asset_id, access, extension))
+        return serve(request, blobs, access, await library.original(asset_id, access, extension))
     if name == "poster.jpg":
-        return _send(request, blobs, access, await library.poster(asset_id, access))
+        return serve(request, blobs, access, await library.poster(asset_id, access, version))
     if extension in {"mp4", "m4a"}:
-        return _send(request, blobs, access, await classics.classic(asset_id, access, stem, extension))
+        return serve(request, blobs, access, await classics.classic(asset_id, access, stem, extension))
     raise NotFound("There is no such file.")
 
 
-@route(
-    both(SUBTITLES_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
-)
+@fetched(SUBTITLES_PATH)
 async def subtitles(
     request: AnyRequest,
     library: Library,
@@ -113,57 +86,46 @@ async def subtitles(
     version: Version = None,
 ) -> ASGIApp:
     """`{n}.vtt`: text subtitle track number n as WebVTT."""
-    stem, _, extension = name.rpartition(".")
-    number = _number(stem)
-    if extension != "vtt" or number is None:
-        raise NotFound("There are no such subtitles.")
-    return _send(request, blobs, access, await library.subtitles(asset_id, access, number, version))
+    number = numbered(name, "vtt", "There are no such subtitles.")
+    return serve(request, blobs, access, await library.subtitles(asset_id, access, number, version))
 
 
-@route(
-    both(MANIFEST_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
-)
+@fetched(MANIFEST_PATH)
 async def manifest(
     request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId
 ) -> ASGIApp:
     """The DASH manifest: the whole film, over the same segments as HLS."""
-    return _send(request, blobs, access, await playlists.manifest(asset_id, access))
+    return serve(request, blobs, access, await playlists.manifest(asset_id, access))
 
 
-@route(
-    both(MASTER_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
-)
+@fetched(MASTER_PATH)
 async def master(
     request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId
 ) -> ASGIApp:
     """The HLS multivariant playlist: pictures, sounds and subtitles to choose from."""
-    return _send(request, blobs, access, await playlists.master(asset_id, access))
+    return serve(request, blobs, access, await playlists.master(asset_id, access))
 
 
-@route(
-    both(PLAYLIST_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
-)
+@fetched(PLAYLIST_PATH)
 async def playlist(
     request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
     """The HLS media playlist of a rendition or of `subtitles-{n}`: the whole film, whether it is made or not."""
     kind, _, number = rendition.partition("-")
-    if kind == "subtitles" and (track := _number(number)) is not None:
-        return _send(request, blobs, access, await playlists.subtitles(asset_id, access, track))
-    return _send(request, blobs, access, await playlists.media(asset_id, access, rendition))
+    if kind == "subtitles" and (track := number_of(number)) is not None:
+        return serve(request, blobs, access, await playlists.subtitles(asset_id, access, track))
+    return serve(request, blobs, access, await playlists.media(asset_id, access, rendition))
 
 
-@route(
-    both(IFRAMES_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
-)
+@fetched(IFRAMES_PATH)
 async def iframes(
     request: AnyRequest, playlists: Playlists, blobs: Blobs, access: Access, asset_id: AssetId, rendition: str
 ) -> ASGIApp:
     """The HLS I-frame playlist of a picture: one keyframe of each segment, for scrubbing."""
-    return _send(request, blobs, access, await playlists.iframes(asset_id, access, rendition))
+    return serve(request, blobs, access, await playlists.iframes(asset_id, access, rendition))
 
 
-@route(both(INIT_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation)
+@fetched(INIT_PATH)
 async def init_segment(
     request: AnyRequest,
     segments: Segments,
@@ -175,12 +137,10 @@ async def init_segment(
 ) -> ASGIApp:
     """A rendition's initialization segment. Waits like a media segment while it is made."""
     opened = await while_there(request.receive, segments.init(asset_id, access, rendition, version))
-    return nothing if opened is None else _send(request, blobs, access, opened)
+    return nothing if opened is None else serve(request, blobs, access, opened)
 
 
-@route(
-    both(SEGMENT_PATH), http_method=READ, guards=[public], tags=["playback"], operation_class=MediaOperation
-)
+@fetched(SEGMENT_PATH)
 async def segment(
     request: AnyRequest,
     segments: Segments,
@@ -193,32 +153,15 @@ async def segment(
 ) -> ASGIApp:
     """`{k}.m4s`: a rendition's media segment number k. One that is not there yet is made now, and the answer waits for it:
     at most some seconds, then it is 503 with `Retry-After`."""
-    stem, _, extension = name.rpartition(".")
-    number = _number(stem)
-    if extension != "m4s" or number is None:
-        raise NotFound("There is no such segment.")
+    number = numbered(name, "m4s", "There is no such segment.")
     opened = await while_there(
         request.receive, segments.segment(asset_id, access, rendition, number, version)
     )
-    return nothing if opened is None else _send(request, blobs, access, opened)
+    return nothing if opened is None else serve(request, blobs, access, opened)
 
 
-@route(
-    [way for path in PATHS for way in both(path)],
-    http_method=HttpMethod.OPTIONS,
-    guards=[public],
-    include_in_schema=False,
-    sync_to_thread=False,
-    status_code=204,
-)
-def preflight() -> Response[None]:
-    """What scripts on other origins may send."""
-    return Response(None, headers=PREFLIGHT)
-
-
-# The preflight first: Litestar adds its own OPTIONS to each path that has none when its first handler comes.
 HANDLERS = [
-    preflight,
+    preflight(PATHS),
     film,
     subtitles,
     manifest,

@@ -109,6 +109,7 @@ def openapi_config() -> OpenAPIConfig:
         tags=[
             Tag("assets", "Upload, list, look at, rename, delete"),
             Tag("uploads", "Resumable uploads, by tus 1.0.0 and by the IETF draft (docs/uploads.md)"),
+            Tag("transforms", "A file in, another one out, nothing kept (docs/transform.md)"),
             Tag("keys", "Who else may do what (docs/security.md)"),
             Tag("webhooks", "Who is told of what happens, and what came of the telling (docs/webhooks.md)"),
             Tag("events", "What changes, as it changes"),

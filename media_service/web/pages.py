@@ -12,10 +12,9 @@ from litestar.types import ASGIApp
 
 from media_service.errors import NotFound
 from media_service.playback.access import Access
-from media_service.playback.gate import prefix_of
 from media_service.store.catalog import Catalog
 from media_service.web.dependencies import Blobs
-from media_service.web.doors import both
+from media_service.web.doors import both, way_in
 from media_service.web.guards import public
 from media_service.web.headers import CONTENT_POLICY, RESOURCE_POLICY, page_policy
 from media_service.web.openapi import PublicOperation
@@ -59,6 +58,20 @@ def admin() -> Response[bytes]:
 
 
 @route(
+    "/admin/assets/{asset_id:str}",
+    http_method=READ,
+    guards=[public],
+    include_in_schema=False,
+    sync_to_thread=False,
+)
+def asset_page(asset_id: str) -> Response[bytes]:
+    """One asset in the admin panel, with our own player in a frame."""
+    page = _page("asset.html")
+    page.headers[CONTENT_POLICY] = page_policy(frames="'self'")
+    return page
+
+
+@route(
     both("/watch/{asset_id:str}"),
     http_method=READ,
     guards=[public],
@@ -83,9 +96,7 @@ async def watch_asset(
     """What the player needs to know; needs no key, of a signed asset a playback token."""
     asset = await catalog.asset(asset_id)
     access.admit(asset.visibility)
-    token = request.path_params.get("token")
-    prefix = "" if token is None else prefix_of(token)
-    body = public_asset_json(asset, await catalog.renditions(asset_id), prefix, access)
+    body = public_asset_json(asset, await catalog.renditions(asset_id), way_in(request), access)
     return Response(body, headers={"cache-control": "no-store"})
 
 
@@ -112,7 +123,7 @@ async def static_file(request: Request[Any, Any, Any], blobs: Blobs, path: str) 
     if file is None:
         raise NotFound("There is no such file.")
     delivery = plan(request.method, request.scope["headers"], _static(file))
-    return DeliveryResponse(delivery, blobs)
+    return DeliveryResponse(delivery, blobs.open)
 
 
 @cache
@@ -131,4 +142,4 @@ def _static(file: Path) -> Representation:
     )
 
 
-HANDLERS = [home, admin, embed, watch, watch_asset, static_file]
+HANDLERS = [home, admin, asset_page, embed, watch, watch_asset, static_file]

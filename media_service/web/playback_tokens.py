@@ -16,7 +16,8 @@ from media_service.playback.gate import Gate, prefix_of
 from media_service.store.catalog import Catalog
 from media_service.web.guards import needs
 from media_service.web.openapi import ApiOperation
-from media_service.web.shapes import PlaybackJson, instant, playback_json
+from media_service.web.playback_shapes import PlaybackJson, playback_json
+from media_service.web.shapes import instant
 from media_service.wire.signatures import MAX_HEIGHT, MAX_NUMBER
 
 Seconds = Annotated[float, Meta(ge=0, le=MAX_NUMBER // 1000)]

@@ -71,7 +71,7 @@ def test_whatever_lies_below_api_needs_a_scope_and_little_else_does(app: Litesta
 
 
 def test_the_document_says_what_each_scope_opens(app: Litestar) -> None:
-    rows = re.findall(r"^\| `(read|upload|manage)` \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(read|upload|transform|manage)` \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
     documented = {(scope, route) for scope, text in rows for route in re.findall(r"`([A-Z]+ [^`]+)`", text)}
     ours = {
         (guard.scope, f"{method} {path}")

@@ -48,7 +48,7 @@ async def made(catalog: Catalog, *scopes: Scope) -> tuple[ApiKey, str]:
 
 async def test_the_admin_token_may_do_everything(keyring: Keyring) -> None:
     assert await keyring.caller(TOKEN) == ADMIN
-    assert ADMIN.scopes == {"manage", "read", "upload"}
+    assert ADMIN.scopes == {"manage", "read", "transform", "upload"}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ async def test_the_admin_token_may_do_everything(keyring: Keyring) -> None:
         (("read",), {"read"}),
         (("upload",), {"upload"}),
         (("read", "upload"), {"read", "upload"}),
-        (("manage",), {"manage", "read", "upload"}),
+        (("transform",), {"transform"}),
+        (("manage",), {"manage", "read", "transform", "upload"}),
     ],
 )
 async def test_a_key_may_do_what_its_scopes_say(

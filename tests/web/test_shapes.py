@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from media_service.store.records import Asset, AssetState, Rendition
+from media_service.playback.access import Access
+from media_service.store.records import Asset, AssetState, PreviewsSummary, Rendition
 from media_service.timeline.facts import Facts, SubtitleFacts
+from media_service.web.playback_shapes import PlaybackJson, PreviewJson, PreviewsJson, playback_json
 from media_service.web.shapes import asset_json
+from media_service.wire.signatures import PlaybackToken
 
 FACTS = Facts(
     container="mov,mp4,m4a,3gp,3g2,mj2",
@@ -110,3 +115,56 @@ def test_subtitles_that_are_images_have_no_address() -> None:
     text, images = asset_json(asset(), [picture("source")], "").playback.subtitles
     assert (text.url, text.language, text.convertible) == ("/media/film/subtitles/0.vtt", "de", True)
     assert (images.url, images.forced, images.convertible) == (None, True, False)
+
+
+def test_previews_are_told_of_once_there_are_some() -> None:
+    none = asset_json(asset(), [picture("source")], "")
+    assert (none.previews, none.playback.storyboard, none.playback.storyboard_json) == (None, None, None)
+    summary = PreviewsSummary(count=40, width=256, height=144, longest_us=1_033_333, complete=False)
+    some = asset_json(
+        msgspec.structs.replace(asset(), previews=msgspec.json.encode(summary)), [picture("source")], "/t/x"
+    )
+    assert some.previews == PreviewsJson(
+        count=40, spacing_seconds=1.033333, width=256, height=144, complete=False
+    )
+    assert some.playback.storyboard == "/t/x/media/film/storyboard.vtt"
+    assert some.playback.storyboard_json == "/t/x/media/film/storyboard.json"
+
+
+@pytest.mark.parametrize(
+    ("said", "offered"),
+    [({}, True), ({"max_height": 144}, True), ({"max_height": 143}, False), ({"window": (0, 1000)}, False)],
+)
+def test_storyboards_are_offered_to_whom_they_are_open(said: dict[str, Any], *, offered: bool) -> None:
+    summary = PreviewsSummary(count=40, width=256, height=144, longest_us=1_033_333, complete=True)
+    film = msgspec.structs.replace(asset(), previews=msgspec.json.encode(summary))
+    access = Access("signed", PlaybackToken(asset_id="film", key_id="k1", expires_at=1, **said))
+    some = playback_json(film, [picture("source")], "", access)
+    assert [address is not None for address in (some.storyboard, some.storyboard_json)] == [offered, offered]
+
+
+def test_a_clip_and_a_waveform_are_offered_once_they_are_made_and_to_whom_they_are_open() -> None:
+    film = msgspec.structs.replace(asset(), width=1920, height=1080)
+    none = asset_json(film, [picture("source")], "").playback
+    assert (none.preview, none.waveform) == (None, None)
+    never = msgspec.structs.replace(film, clip="", animation="", waveform="")
+    none = asset_json(never, [picture("source")], "").playback
+    assert (none.preview, none.waveform) == (None, None)
+    made = msgspec.structs.replace(film, clip="c1", animation="a1", waveform="w1")
+    some = asset_json(made, [picture("source")], "/t/x").playback
+    assert some.preview == PreviewJson(
+        mp4="/t/x/media/film/preview.mp4?v=c1", webp="/t/x/media/film/preview.webp?v=a1"
+    )
+    assert some.waveform == "/t/x/media/film/waveform.json?v=w1"
+    plain = asset_json(msgspec.structs.replace(made, animation=""), [picture("source")], "").playback
+    assert plain.preview == PreviewJson(mp4="/media/film/preview.mp4?v=c1", webp=None)
+
+    def opened(**said: object) -> PlaybackJson:
+        claims = {"asset_id": "film", "key_id": "k1", "expires_at": 1, **said}
+        access = Access("signed", PlaybackToken(**claims))  # type: ignore[arg-type] # what is said is each field's own
+        return playback_json(made, [picture("source")], "", access)
+
+    small, part = opened(max_height=144), opened(window=(0, 1000))
+    assert (small.preview, small.waveform) == (None, "/media/film/waveform.json?v=w1")
+    assert (part.preview, part.waveform) == (None, None)
+    assert opened(max_height=180).preview is not None
