@@ -12,7 +12,7 @@ case $PURPOSE in
     test) STAMPS="$VENDOR/stamp node_modules/stamp" OMIT= ;;
     *) echo "usage: $0 run | test" >&2; exit 2 ;;
 esac
-STAMP=$(cat package-lock.json scripts/frontend.sh | sha256sum | cut -d' ' -f1)
+STAMP=$(cat package-lock.json scripts/frontend.sh scripts/media_chrome.mjs | sha256sum | cut -d' ' -f1)
 done_before() {
     for file in $STAMPS; do
         [ "$(cat "$file" 2>/dev/null)" = "$STAMP" ] || return 1
@@ -47,6 +47,7 @@ if [ -z "${MEDIA_CARRIED_NPM:-}" ] && machine_npm; then
     npm ci $OMIT --ignore-scripts --no-audit --no-fund --loglevel=error
 else
     carried_npm ci $OMIT --ignore-scripts --no-audit --no-fund --loglevel=error
+    PATH="$wheel/bin:$PATH"
 fi
 
 rm -rf "$VENDOR"
@@ -54,6 +55,11 @@ mkdir -p "$VENDOR/swagger-ui"
 # Without the reference to a source map that does not come along: the browser's console would complain of it.
 grep -v '^//# sourceMappingURL=' node_modules/hls.js/dist/hls.min.mjs >"$VENDOR/hls.mjs"
 cp node_modules/hls.js/LICENSE "$VENDOR/hls.LICENSE"
+# Not its modules: those ask for others by bare names. As a module this one runs too, and leaves `tus` in the window.
+grep -v '^//# sourceMappingURL=' node_modules/tus-js-client/dist/tus.min.js >"$VENDOR/tus.js"
+cp node_modules/tus-js-client/LICENSE "$VENDOR/tus.LICENSE"
+node scripts/media_chrome.mjs "$VENDOR/media-chrome.js"
+cp node_modules/media-chrome/LICENSE "$VENDOR/media-chrome.LICENSE"
 for file in swagger-ui-bundle.js swagger-ui-standalone-preset.js; do
     grep -v '^//# sourceMappingURL=' "node_modules/swagger-ui-dist/$file" >"$VENDOR/swagger-ui/$file"
     cp "node_modules/swagger-ui-dist/$file.LICENSE.txt" "$VENDOR/swagger-ui/"

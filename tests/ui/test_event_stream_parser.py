@@ -131,3 +131,76 @@ def test_any_stream_is_read_as_by_the_book_whatever_the_split(
     edges = [0, *sorted(min(cut, len(encoded)) for cut in cuts), len(encoded)]
     pieces = [encoded[start:stop] for start, stop in pairwise(edges)]
     assert parse(node, *pieces)["events"] == by_the_book(stream)
+
+
+FOLLOW = """(() => {
+  globalThis.states = [];
+  globalThis.fetch = async () => ({ status: x, ok: false });
+  const leaving = new AbortController();
+  globalThis.leave = () => leaving.abort();
+  it.follow("/events", { onEvent() {}, onState: (state) => states.push(state), signal: leaving.signal })
+    .then(() => states.push("over"));
+})()"""
+
+
+@pytest.mark.parametrize(
+    ("status", "states"),
+    [
+        (401, ["refused", "over"]),
+        (403, ["refused", "over"]),
+        (404, ["gone", "over"]),
+        (410, ["gone", "over"]),
+        (502, ["lost"]),
+    ],
+)
+def test_an_answer_that_will_stay_ends_it_and_another_is_a_broken_line(
+    node: Node, status: int, states: list[str]
+) -> None:
+    node(FOLLOW, status)
+    assert node("states") == states
+    node("leave()")
+
+
+UNSEEN = """(() => {
+  globalThis.document = Object.assign(new EventTarget(), { hidden: false });
+  globalThis.see = (seen) => {
+    document.hidden = !seen;
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+  globalThis.timers = [];
+  globalThis.setTimeout = (run) => timers.push(run);
+  globalThis.clearTimeout = (number) => delete timers[number - 1];
+  globalThis.states = [];
+  globalThis.asked = [];
+  globalThis.reportError = (error) => states.push(error.name);
+  globalThis.fetch = async (url, { headers, signal }) => {
+    asked.push(headers["Last-Event-ID"] ?? "");
+    const body = new ReadableStream({ start(stream) {
+      stream.enqueue(new TextEncoder().encode("id: 7\\ndata: x\\n\\n"));
+      signal.addEventListener("abort", () => stream.error(signal.reason));
+    } });
+    return { status: 200, ok: true, body };
+  };
+  globalThis.leaving = new AbortController();
+  it.follow("/events", { onEvent() {}, onState: (state) => states.push(state), signal: leaving.signal });
+})()"""
+
+
+def test_a_page_that_nobody_sees_lets_go_of_its_line_and_goes_on_where_it_was(node: Node) -> None:
+    node(UNSEEN)
+    node("see(false)")
+    node("see(true)")  # a glance at another tab costs nothing
+    assert node("[asked, states]") == [[""], ["open"]]
+    node("see(false)")
+    node("timers.findLast(Boolean)()")
+    assert node("[asked, states]") == [[""], ["open"]]
+    node("see(true)")
+    assert node("[asked, states]") == [["", "7"], ["open", "open"]]
+    node("leaving.abort()")
+
+
+def test_a_mistake_of_who_listens_is_reported_and_no_broken_line(node: Node) -> None:
+    node(UNSEEN.replace("onEvent() {}", "onEvent() { null.x }"))
+    node("null")
+    assert node("states") == ["open", "TypeError"]
+    node("leaving.abort()")

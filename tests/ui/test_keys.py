@@ -22,6 +22,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         ("j", ["by", -10]),
         ("L", ["by", 10]),
         ("k", ["toggle"]),
+        ("c", ["subtitles"]),
     ]
     + [(",", ["frame", -1]), (".", ["frame", 1]), ("0", ["tenth", 0]), ("9", ["tenth", 9]), (" ", ["toggle"])]
     + [(other, None) for other in ("a", "Tab", "Enter", "Escape", "constructor", "ArrowUp", "F5", "¹", "")],

@@ -2,125 +2,108 @@
 
 import { Access } from "./access.js";
 import { Api, currentSession, signIn } from "./api.js";
-import { Assets } from "./assets.js";
-import { confirmed } from "./confirm.js";
 import { byId, setText, toast } from "./dom.js";
 import { follow } from "./events.js";
-import { Uploads } from "./uploads.js";
+import { Library } from "./library.js";
+import { closeOnClickBeside } from "./more.js";
+import { picked } from "./picking.js";
+import { unfinished } from "./unfinished.js";
 
-const PAGE = 30; // assets per page of the list
+const PATIENCE_MS = 3000;
 
 const announce = (text) => (byId("announce").textContent = text);
 
 /** All that lives from sign-in to sign-out. */
 class Session {
   #api;
-  #assets;
-  #uploads;
+  #library;
+  #uploads = null;
+  #fetching = null;
   #access;
-  #cursor = null;
   #over = new AbortController();
 
   constructor(session) {
     this.#api = new Api(session);
-    this.#assets = new Assets({ announce, remove: (asset) => this.#remove(asset) });
-    const onDone = (asset) => this.#change(() => this.#assets.put(asset));
-    this.#uploads = new Uploads(this.#api, { announce, onDone, onRefused });
+    this.#library = new Library(this.#api, { announce, onRefused, leaving: (event) => this.#leaving(event) });
     this.#access = new Access(this.#api, { onRefused });
     follow("/api/v1/events", {
       signal: this.#over.signal,
       onEvent: (event) => this.#hear(event),
       onState: (state) => this.#lineIs(state),
     });
-    this.load();
+    if (unfinished(this.#api.name).length) this.prepare();
   }
 
   get busy() {
-    return this.#uploads.busy;
+    return this.#uploads?.busy ?? false;
   }
 
-  upload(files) {
-    this.#uploads.add(files);
+  /** What uploads is a third of the page: it is fetched when somebody is about to, or when there is something to go on with. */
+  async prepare() {
+    const onDone = (asset) => this.#library.put(asset);
+    this.#fetching ??= import("./uploads.js").then(({ Uploads }) => {
+      if (!this.#over.signal.aborted) this.#uploads = new Uploads(this.#api, { announce, onDone, onRefused });
+    });
+    try {
+      await this.#fetching;
+    } catch {
+      this.#fetching = null;
+      toast("The server cannot be reached");
+    }
+  }
+
+  /** What picking.js made of a drop or a choice: only while their event lasts can anything be taken from them. */
+  async upload(found) {
+    if (!this.#uploads) await this.prepare();
+    this.#uploads?.add(found);
+  }
+
+  async choose() {
+    // The browser opens a dialogue for a few seconds behind a click: on a slow line the plain one must do.
+    await Promise.race([this.prepare(), new Promise((done) => setTimeout(done, PATIENCE_MS))]);
+    if (this.#uploads) this.#uploads.choose(byId("files"));
+    else if (this.#fetching) byId("files").click();
   }
 
   end() {
     this.#over.abort();
-    this.#uploads.cancelAll();
+    this.#library.end();
+    this.#uploads?.end();
     this.#access.end();
   }
 
-  signOut() {
-    return this.#api.signOut();
-  }
-
-  /** The first page; again after each reconnection, for what was missed; with `more`, the page after the last one. */
-  async load({ more = false } = {}) {
-    byId("list-problem").hidden = true;
-    byId("loading").hidden = this.#assets.size > 0;
-    byId("more").disabled = more;
-    const before = this.#assets.ids();
-    try {
-      const first = this.#cursor === null;
-      const { items, next_cursor: cursor } = await this.#api.list(PAGE, more ? this.#cursor : null);
-      if (this.#over.signal.aborted) return;
-      if (more || first) {
-        this.#cursor = cursor;
-        this.#assets.complete = cursor === null;
-      }
-      if (!more) this.#assets.drop(before, items, cursor === null);
-      for (const asset of items) this.#assets.put(asset, { fromList: true });
-      this.#change();
-    } catch (problem) {
-      if (this.#over.signal.aborted) return;
-      if (problem.status === 401) return onRefused();
-      byId("list-problem").hidden = false;
-      byId("list-problem-text").textContent = problem.message;
-    } finally {
-      byId("loading").hidden = true;
-      byId("more").disabled = false;
-    }
-  }
-
-  #change(action = () => {}) {
-    action();
-    byId("empty").hidden = this.#assets.size > 0;
-    byId("more").hidden = this.#assets.complete;
+  async signOut() {
+    await this.#library.settle();
+    await this.#api.signOut();
   }
 
   #hear({ type, data }) {
-    if (type === "asset") this.#change(() => this.#assets.put(JSON.parse(data)));
-    if (type === "deleted") this.#change(() => this.#assets.remove(JSON.parse(data).id));
+    if (type === "asset") this.#library.put(JSON.parse(data));
+    if (type === "deleted") this.#library.gone(JSON.parse(data).id);
+    if (type === "reset") this.#library.load();
   }
 
   #lineIs(state) {
     if (state === "refused") return onRefused();
     const live = byId("live");
-    const again = state === "open" && live.dataset.state === "lost";
     live.hidden = false;
     live.dataset.state = state;
     setText(live, state === "open" ? "Live" : "Reconnecting…");
-    if (again) this.load();
+    if (state === "open") this.#library.again();
   }
 
-  async #remove(asset) {
-    const text = "The file and everything made from it will be gone. This cannot be undone.";
-    const asked = { title: "Delete this video?", name: asset.title, text, yes: "Delete", no: "Keep it" };
-    if (!(await confirmed(asked))) return;
-    try {
-      await this.#api.remove(asset.id);
-      this.#change(() => this.#assets.remove(asset.id));
-      toast(`Deleted: ${asset.title}`);
-    } catch (problem) {
-      if (problem.status === 401) return onRefused();
-      toast(`Not deleted. ${problem.message}`);
-    }
+  /** A click on a film while uploads run: they live in this page, so the film's opens beside it. */
+  #leaving(event) {
+    event.currentTarget.target = this.busy ? "_blank" : "";
   }
 }
 
 let session = null;
+const next = new URLSearchParams(location.search).get("next"); // the asset whose page sent somebody here to sign in
 
 function enter(found) {
-  for (const id of ["panel", "sign-out"]) byId(id).hidden = false;
+  if (next) return location.replace(`/admin/assets/${encodeURIComponent(next)}`);
+  for (const id of ["panel", "views", "sign-out"]) byId(id).hidden = false;
   byId("sign-in").hidden = true;
   session = new Session(found);
 }
@@ -128,8 +111,8 @@ function enter(found) {
 function leave(words = "") {
   session?.end();
   session = null;
-  byId("confirm").close();
-  for (const id of ["panel", "sign-out", "live"]) byId(id).hidden = true;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  for (const id of ["panel", "views", "sign-out", "live"]) byId(id).hidden = true;
   delete byId("live").dataset.state;
   byId("sign-in").hidden = false;
   setText(byId("sign-in-problem"), words);
@@ -166,16 +149,16 @@ byId("sign-out").onclick = async () => {
   }
   leave();
 };
-byId("choose").onclick = () => byId("files").click();
-byId("more").onclick = () => session.load({ more: true });
-byId("list-retry").onclick = () => session.load();
+byId("choose").onclick = () => session.choose();
 byId("files").onchange = ({ target }) => {
-  session.upload(target.files);
+  session.upload(picked(target.files));
   target.value = ""; // so that the same file can be chosen again
 };
 
 // The whole window takes the drop: a file that misses the zone must not replace the page.
-const carriesFiles = (event) => session && event.dataTransfer?.types.includes("Files");
+const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+for (const name of ["focusin", "pointerenter"]) byId("drop").addEventListener(name, () => session?.prepare());
+addEventListener("dragenter", (event) => carriesFiles(event) && session?.prepare());
 const glow = (on) => byId("drop").classList.toggle("over", on);
 addEventListener("dragover", (event) => {
   if (!carriesFiles(event)) return;
@@ -187,15 +170,26 @@ addEventListener("drop", (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   glow(false);
+  if (!session) return;
   const folder = (item) => item.webkitGetAsEntry?.()?.isDirectory;
   const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
   if (items.some(folder)) toast("Folders are left out: please drop the files in them.");
-  session.upload(items.filter((item) => !folder(item)).map((item) => item.getAsFile()));
+  session.upload(picked(items.filter((item) => !folder(item))));
 });
 
-addEventListener("click", ({ target }) => {
-  for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false;
-});
+/** The library, or the keys: two views of one page, so that uploads go on. */
+function showView() {
+  const name = location.hash === "#keys" ? "keys" : "library";
+  for (const view of document.querySelectorAll("[data-view]")) view.hidden = view.dataset.view !== name;
+  for (const link of document.querySelectorAll("#views a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+addEventListener("hashchange", showView);
+showView();
+
+closeOnClickBeside();
 addEventListener("beforeunload", (event) => session?.busy && event.preventDefault());
 
 try {

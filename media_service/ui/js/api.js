@@ -4,6 +4,8 @@ const ASSETS = "/api/v1/assets";
 const KEYS = "/api/v1/keys";
 const SESSION = "/admin/session";
 
+const assetAt = (id, part = "") => [ASSETS, encodeURIComponent(id), part].filter(Boolean).join("/");
+
 /** An RFC 9457 problem, or what stands in for one when the answer was no JSON. Status 0: no answer at all. */
 export class Problem extends Error {
   constructor({ status = 0, code = "unreachable", title, detail }) {
@@ -12,7 +14,7 @@ export class Problem extends Error {
   }
 }
 
-function problemFrom(status, text) {
+export function problemFrom(status, text) {
   try {
     const { title, detail, code } = JSON.parse(text);
     if (title || detail) return new Problem({ status, code, title: title || detail, detail });
@@ -25,11 +27,11 @@ function problemFrom(status, text) {
 
 const unreachable = () => new Problem({ title: "The server cannot be reached" });
 
-async function call(path, { method = "GET", headers = {}, body } = {}) {
+async function call(path, { method = "GET", headers = {}, body, ...more } = {}) {
   const sent = body === undefined ? headers : { ...headers, "Content-Type": "application/json" };
   let response;
   try {
-    response = await fetch(path, { method, headers: sent, body: JSON.stringify(body), cache: "no-store" });
+    response = await fetch(path, { method, headers: sent, body: JSON.stringify(body), cache: "no-store", ...more });
   } catch {
     throw unreachable();
   }
@@ -43,22 +45,22 @@ export const currentSession = () => call(SESSION);
 export const signIn = (token) => call(SESSION, { method: "POST", body: { token } });
 
 export class Api {
+  name; // whose session it is
   #proof; // what a change must carry beside the cookie
 
   constructor(session) {
+    this.name = session.name;
     this.#proof = session.csrf_token;
   }
 
   /** `action(headers)`, which changes something. Another tab may have signed in anew: then once more with its proof. */
   async #change(action) {
     try {
-      return await action({ "X-CSRF-Token": this.#proof });
+      return await action(this.proof);
     } catch (problem) {
       if (problem.code !== "csrf") throw problem;
-      const { csrf_token: proof } = await currentSession();
-      if (!proof) throw new Problem({ status: 401, title: "You are not signed in any more" });
-      this.#proof = proof;
-      return action({ "X-CSRF-Token": proof });
+      await this.renew();
+      return action(this.proof);
     }
   }
 
@@ -80,58 +82,66 @@ export class Api {
     return this.#gone(`${KEYS}/${encodeURIComponent(id)}`);
   }
 
-  /** One page, newest first: { items, next_cursor }. */
-  list(limit, cursor = null) {
-    const query = new URLSearchParams({ limit, ...(cursor && { cursor }) });
+  /** One page: { items, next_cursor, total }. `view`: { q, state, sort, order }, those that matter. */
+  list(limit, cursor = null, view = {}) {
+    const query = new URLSearchParams({ limit, ...view, ...(cursor && { cursor }) });
     return call(`${ASSETS}?${query}`);
   }
 
-  remove(id) {
-    return this.#gone(`${ASSETS}/${encodeURIComponent(id)}`);
+  /** The asset itself, or below it "timeline" and "history". */
+  look(id, part = "") {
+    return call(assetAt(id, part));
+  }
+
+  /** The asset with `changes`: title, visibility, poster_time. */
+  edit(id, changes) {
+    return this.#change((headers) => call(assetAt(id), { method: "PATCH", headers, body: changes }));
+  }
+
+  /** Have made anew what could not be made; the asset. */
+  retry(id) {
+    return this.#change((headers) => call(assetAt(id, "retry"), { method: "POST", headers }));
+  }
+
+  /** { token, expires_at, playback }: addresses that open for so many seconds. */
+  sign(id, seconds) {
+    const body = { expires_in: seconds };
+    return this.#change((headers) => call(assetAt(id, "playback-tokens"), { method: "POST", headers, body }));
+  }
+
+  /** `keepalive`: it is sent although the page is being left. */
+  remove(id, { keepalive = false } = {}) {
+    return this.#gone(assetAt(id), { keepalive });
   }
 
   /** Deleting what is gone already is what was wanted. */
-  async #gone(path) {
+  async #gone(path, { headers: own = {}, ...how } = {}) {
     try {
-      await this.#change((headers) => call(path, { method: "DELETE", headers }));
+      await this.#change((headers) => call(path, { method: "DELETE", headers: { ...own, ...headers }, ...how }));
     } catch (problem) {
       if (problem.status !== 404) throw problem;
     }
   }
 
-  /** The asset made of `file`. XMLHttpRequest, because fetch does not tell how far an upload is. */
-  upload(file, { signal, onProgress }) {
-    return this.#change((headers) => this.#send(file, headers, { signal, onProgress }));
+  /** How an upload stands: { state, offset, length, asset, error }; asking disturbs nobody. `url` as the service named it. */
+  upload(url, { signal } = {}) {
+    return call(url, { signal });
   }
 
-  #send(file, headers, { signal, onProgress }) {
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.open("PUT", `${ASSETS}?${new URLSearchParams({ filename: file.name })}`);
-      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-      request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
-      request.upload.onprogress = ({ loaded }) => onProgress(loaded);
-      request.onload = () => {
-        if (request.status !== 201) return reject(problemFrom(request.status, request.responseText));
-        resolve(JSON.parse(request.responseText));
-      };
-      request.onerror = () => this.#whyBroken().then(reject);
-      request.onabort = () => reject(signal.reason);
-      signal.addEventListener("abort", () => request.abort(), { once: true });
-      request.send(file);
-    });
+  /** Give an upload up. */
+  dropUpload(url) {
+    return this.#gone(url, { headers: { "Tus-Resumable": "1.0.0" } });
   }
 
-  /** A server that refuses a body closes the line, and browsers then show no answer. Ask what is the matter. */
-  async #whyBroken() {
-    try {
-      await this.list(1);
-      const { csrf_token: proof } = await currentSession();
-      if (proof !== this.#proof) return new Problem({ status: 403, code: "csrf", title: "Somebody has signed in anew" });
-    } catch (problem) {
-      return problem;
-    }
-    const detail = "The connection broke off. The file may be too large, or unreadable here, or the line was lost.";
-    return new Problem({ code: "broken_off", title: "The upload broke off", detail });
+  /** What a change that goes its own way (an upload's) must carry. */
+  get proof() {
+    return { "X-CSRF-Token": this.#proof };
+  }
+
+  /** Ask whether we are still signed in, and for the proof of now. */
+  async renew() {
+    const { csrf_token: proof } = await currentSession();
+    if (!proof) throw new Problem({ status: 401, code: "unauthorized", title: "You are not signed in any more" });
+    this.#proof = proof;
   }
 }

@@ -41,7 +41,7 @@ export async function copyText(text, words) {
     toast(words);
   } catch {
     const field = element("textarea", { value: text, className: "unseen" });
-    document.body.append(field);
+    (document.querySelector("dialog[open]") ?? document.body).append(field); // beside an open dialog nothing can be selected
     field.select();
     const copied = document.execCommand("copy");
     field.remove();

@@ -10,6 +10,7 @@ const FIXED = {
   ",": ["frame", -1],
   ".": ["frame", 1],
   m: ["mute"],
+  c: ["subtitles"],
   f: ["fullscreen"],
 };
 

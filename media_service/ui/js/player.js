@@ -1,11 +1,14 @@
 /** One video element, several sources: the first that really plays wins, and a seek never gets lost on the way. */
 
 import { clamp } from "./keys.js";
+import { nativeMenus } from "./native_tracks.js";
 import { candidates } from "./sources.js";
 import { Stream } from "./stream.js";
 
 const [SHORTEST_FRAME, USUAL_FRAME] = [1 / 240, 1 / 30]; // seconds
 const REMEMBERED = 30; // frames
+const LAST = 0.5; // seconds before the end: hls.js waits for ever when it is to begin later
+const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 
 export class Player {
   source = null;
@@ -17,12 +20,19 @@ export class Player {
   #start = null; // an AbortController while a source is tried
   #hooks;
 
-  /** hooks: onLost(at): a source that had played broke, and no other one plays; onChange(), onSkip(): see Stream. */
+  #subtitles = 0; // the ones that the key brings back
+
+  /**
+   * hooks: onLost(at): a source that had played broke, and no other one plays; onChange(), onSkip(): see Stream;
+   * fullscreen(): into it or out of it.
+   */
   constructor(video, hooks) {
     this.#video = video;
     this.#hooks = hooks;
     video.addEventListener("error", () => this.#broken());
     video.addEventListener("seeking", () => this.#stayInside());
+    const changes = [[video, "ratechange"], [video.textTracks, "change"], [video.textTracks, "addtrack"]];
+    for (const [target, name] of changes) target.addEventListener(name, () => hooks.onChange());
     if (video.requestVideoFrameCallback) this.#watchFrames();
   }
 
@@ -35,7 +45,13 @@ export class Player {
 
   /** What a viewer can choose: see Stream. */
   get menus() {
-    return this.#stream?.menus ?? [];
+    if (!this.source) return [];
+    const video = this.#video;
+    const options = SPEEDS.map((value) => ({ value, words: value === 1 ? "Normal" : `${value}\u00d7` }));
+    // The default too: it is what another source of the same film begins with.
+    const choose = (to) => (video.defaultPlaybackRate = video.playbackRate = to);
+    const speed = { name: "Speed", options, value: video.playbackRate, choose };
+    return [...(this.#stream?.menus ?? nativeMenus(video)), speed];
   }
 
   /** Whether the part that is waited for has to be encoded first. */
@@ -51,7 +67,7 @@ export class Player {
       mse: (globalThis.ManagedMediaSource && "managed") || (globalThis.MediaSource && "plain") || "none",
       finished: asset.state === "ready" || asset.state === "failed",
     });
-    return this.#next(at, false);
+    return this.#next(clamp(at, 0, (asset.duration ?? Infinity) - LAST), false);
   }
 
   async #next(at, playing) {
@@ -135,8 +151,16 @@ export class Player {
     else if (name === "toggle") {
       if (video.paused) video.play().catch(() => {});
       else video.pause();
-    } else if (document.fullscreenElement) document.exitFullscreen();
-    else (video.requestFullscreen ?? video.webkitEnterFullscreen)?.call(video);
+    } else if (name === "subtitles") this.#toggleSubtitles();
+    else this.#hooks.fullscreen();
+  }
+
+  #toggleSubtitles() {
+    const menu = this.menus.find(({ name }) => name === "Subtitles");
+    if (!menu) return;
+    if (menu.value >= 0) this.#subtitles = menu.value;
+    menu.choose(menu.value >= 0 ? -1 : Math.min(this.#subtitles, menu.options.length - 2));
+    this.#hooks.onChange();
   }
 
   /** Aim at the middle of the neighbouring frame: its edges are rounded differently by every browser. */

@@ -33,7 +33,7 @@ export class Stream {
       hls.on(name, (_, { frag }) => this.#loading.get(frag.type) === frag && this.#loading.delete(frag.type));
     }
     hls.on(Events.MANIFEST_PARSED, () => twins(hls.levels).forEach((level) => hls.removeLevel(level)));
-    const changes = [Events.LEVELS_UPDATED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACK_SWITCHED];
+    const changes = [Events.LEVELS_UPDATED, Events.LEVEL_SWITCHED, Events.AUDIO_TRACK_SWITCHED, Events.SUBTITLE_TRACK_SWITCH];
     changes.push(Events.MANIFEST_PARSED, Events.AUDIO_TRACKS_UPDATED, Events.SUBTITLE_TRACKS_UPDATED);
     for (const name of changes) hls.on(name, () => hooks.onChange());
     hls.on(Events.ERROR, (_, data) => data.fatal && this.#fatal(Hls, data));

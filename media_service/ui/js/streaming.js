@@ -50,12 +50,12 @@ function pictureName({ uri, width, height }) {
   return width && height ? `Original (${Math.min(width, height)}p)` : "Original";
 }
 
-/** [{ value, words }] for hls.js' levels, best first; `value` is the level's number. One picture is no choice: []. */
+/** [{ value, words, short }] for hls.js' levels, best first; `value` is the level's number. One picture is no choice: []. */
 export function qualities(levels) {
   const named = levels.map((level, value) => ({ value, words: pictureName(level) }));
   const kinds = new Map(named.filter(({ words }) => words).map((each) => [each.words, each]));
   if (kinds.size < 2) return [];
-  return [{ value: -1, words: "Automatic" }, ...[...kinds.values()].sort((a, b) => b.value - a.value)];
+  return [{ value: -1, words: "Automatic", short: "Automatic" }, ...[...kinds.values()].sort((a, b) => b.value - a.value)];
 }
 
 /** [{ value, words }] for hls.js' audio or subtitle tracks; `value` is the track's number, names that recur are numbered. */

@@ -1,140 +1,255 @@
-/** The uploads under way: one card each, two at a time, the others wait their turn. */
+/** The uploads of this browser: two at a time, the others wait their turn; what a reload cut off waits for its file. */
 
-import { byId, element, setProgress, setText } from "./dom.js";
-import { bytes, percent, timeLeft } from "./format.js";
-import { Speed } from "./speed.js";
+import { confirmed } from "./confirm.js";
+import { byId, element, toast } from "./dom.js";
+import { bytes, percent } from "./format.js";
+import { hold } from "./holding.js";
+import { ask, picked } from "./picking.js";
+import { Transfer } from "./transfer.js";
+import { forget, isOf, keep, noted, noteOf, unfinished } from "./unfinished.js";
+import { Upload } from "./upload.js";
+import { UploadsSummary } from "./uploads_summary.js";
 
 const AT_ONCE = 2; // more would only share the same line, and each would take longer to be watchable
+const PRECIOUS = 100e6; // bytes that took somebody time to send: they are not thrown away by one wrong click
+
+// Files of uploads that a sign-in which ran out has stopped: note id -> { file, paused }. Signing in again goes on with them.
+const atHand = new Map();
 
 export class Uploads {
-  #waiting = [];
-  #running = new Set();
+  #uploads = new Set();
   #api;
   #hooks;
+  #over = new AbortController();
+  #summary = new UploadsSummary(
+    () => [...this.#uploads],
+    (pause) => this.#all(pause),
+  );
 
-  /** hooks: onDone(asset), onRefused() when the token is no longer accepted, announce(text). */
+  /** `api` of who is signed in. hooks: announce(text), onDone(asset), onRefused() when the sign-in is over. */
   constructor(api, hooks) {
-    this.#api = api;
-    this.#hooks = hooks;
-  }
-
-  get busy() {
-    return this.#waiting.length + this.#running.size > 0;
-  }
-
-  add(files) {
-    for (const file of files) {
-      const card = new UploadCard(file, {
-        cancel: () => this.#cancel(card),
-        retry: () => this.#queue(card),
-      });
-      byId("uploads").append(card.node);
-      this.#queue(card);
+    [this.#api, this.#hooks] = [api, hooks];
+    for (const note of unfinished(api.name)) {
+      if (note.dropped) this.#discard(note);
+      else hold(note.id, this.#over.signal, (release) => this.#recall(note, release));
     }
   }
 
-  cancelAll() {
-    for (const card of [...this.#waiting, ...this.#running]) this.#cancel(card);
+  /** Would an upload stop if the page were left now? Those that are whole, paused or failed would not. */
+  get busy() {
+    return [...this.#uploads].some((upload) => upload.underWay);
+  }
+
+  /** What `picked` made of a drop or a choice. */
+  add(found) {
+    this.#take(found);
+  }
+
+  /** Ask for files; `input` stands in where the browser has no better dialogue, and brings them to `add`. */
+  choose(input) {
+    ask(input, (found) => this.#take(found));
+  }
+
+  /** Nobody is signed in any more. What is not finished goes on after the next sign-in by the same name. */
+  end() {
+    this.#over.abort();
+    for (const { note, file, state, stop, release } of this.#uploads) {
+      if (file) atHand.set(note.id, { file, paused: state === "paused" });
+      stop.abort();
+      release();
+    }
+    this.#uploads.clear();
+    this.#summary.end();
     byId("uploads").replaceChildren();
   }
 
-  #queue(card) {
-    card.wait();
-    this.#waiting.push(card);
+  #take(found) {
+    for (const { file, handle } of found) {
+      const known = [...this.#uploads].find((upload) => upload.concerns(file) && !upload.rejected);
+      if (!known) this.#begin(file, handle);
+      else if (!known.file || known.state === "failed") this.#give(known, file);
+      else toast(`${file.name} is being uploaded already.`);
+    }
+  }
+
+  #begin(file, handle) {
+    const note = noteOf(file, this.#api.name);
+    keep(note);
+    hold(note.id, this.#over.signal, (release) => {
+      const upload = this.#enter(note, release);
+      upload.remember(handle);
+      this.#give(upload, file);
+    });
+  }
+
+  #enter(note, release) {
+    const upload = new Upload(note, release, { act: (it) => this.#act(it), drop: (it) => this.#drop(it) });
+    this.#uploads.add(upload);
+    byId("uploads").append(upload.card.node);
+    return upload;
+  }
+
+  /** A note that an earlier page, or another window, has left behind: what has become of it since? */
+  async #recall({ id }, release) {
+    const note = noted(id);
+    if (!note || note.dropped || this.#over.signal.aborted) return release();
+    const upload = this.#enter(note, release);
+    const { file = null, paused = false } = atHand.get(id) ?? {};
+    atHand.delete(id);
+    const sent = await upload.whereIs(this.#api);
+    const again = file ?? (upload.whole ? null : await upload.reopen());
+    // It may have been discarded meanwhile, or its file have been chosen.
+    if (!this.#uploads.has(upload) || upload.state !== "missing") return undefined;
+    upload.card.missing(sent, { reopens: upload.reopens });
+    upload.file = again;
+    if (again && paused) return this.#pause(upload);
+    return again || upload.whole ? this.#queue(upload) : undefined;
+  }
+
+  #give(upload, file) {
+    upload.file = file;
+    this.#queue(upload);
+  }
+
+  #queue(upload) {
+    upload.state = "queued";
+    upload.card.queued();
     this.#next();
   }
 
-  #cancel(card) {
-    this.#waiting = this.#waiting.filter((other) => other !== card);
-    card.abort.abort(new DOMException("cancelled", "AbortError"));
-    card.node.remove();
-  }
-
   #next() {
-    while (this.#running.size < AT_ONCE && this.#waiting.length) this.#run(this.#waiting.shift());
+    const all = [...this.#uploads];
+    let free = AT_ONCE - all.filter(({ state }) => state === "running").length;
+    for (const upload of all) if (upload.state === "queued" && free-- > 0) this.#run(upload);
   }
 
-  async #run(card) {
-    const { file } = card;
-    this.#running.add(card);
-    card.start();
+  async #run(upload) {
+    const { note, card, whole } = upload;
+    upload.state = "running";
+    const stop = (upload.stop = new AbortController());
+    upload.transfer = new Transfer(this.#api, note, upload.file, this.#told(upload), { whole });
+    card.started();
     try {
-      const onProgress = (sent) => card.show(sent, this.#hooks.announce);
-      const asset = await this.#api.upload(file, { signal: card.abort.signal, onProgress });
-      card.node.remove();
-      this.#hooks.announce(`${file.name}: uploaded`);
-      this.#hooks.onDone(asset);
+      const asset = await upload.transfer.run(stop.signal);
+      this.#leave(upload);
+      forget(note);
+      this.#hooks.announce(`${note.name}: uploaded`);
+      if (asset) this.#hooks.onDone(asset);
     } catch (problem) {
-      if (problem.name === "AbortError") this.#hooks.announce(`${file.name}: upload cancelled`);
-      else card.fail(problem);
-      if (problem.status === 401) this.#hooks.onRefused();
-    } finally {
-      this.#running.delete(card);
-      this.#next();
+      // Stopped: whoever did that has said what it is now.
+      if (!stop.signal.aborted) this.#fail(upload, problem);
     }
-  }
-}
-
-class UploadCard {
-  abort = new AbortController();
-  #bar;
-  #status = element("p", { className: "meta" });
-  #problem = element("p", { className: "problem", role: "alert", hidden: true });
-  #cancel;
-  #retry;
-  #speed;
-  #quarter;
-
-  constructor(file, { cancel, retry }) {
-    this.file = file;
-    this.#bar = element("progress", { max: 1, "aria-label": `Upload of ${file.name}` });
-    this.#cancel = element("button", { type: "button", onclick: cancel });
-    this.#retry = element("button", { type: "button", onclick: retry, textContent: "Try again" });
-    const words = element("div", { className: "words" }, element("p", { className: "name", textContent: file.name }));
-    words.append(this.#bar, this.#status, this.#problem);
-    const actions = element("div", { className: "actions" }, this.#retry, this.#cancel);
-    this.node = element("li", { className: "card row upload" }, words, actions);
+    this.#next();
   }
 
-  #look(status, { failed = false } = {}) {
-    this.#status.textContent = status;
-    this.#problem.hidden = this.#retry.hidden = !failed;
-    this.#bar.hidden = failed;
-    this.#cancel.textContent = failed ? "Dismiss" : "Cancel";
-    this.#cancel.setAttribute("aria-label", `${this.#cancel.textContent}: ${this.file.name}`);
+  #told({ note, card }) {
+    return {
+      onArrived: (there) => {
+        const back = card.waits;
+        card.sending(there);
+        if (back) this.#nudge(); // what one has found again, the others need not wait for
+      },
+      onChecking: () => card.checking(),
+      onWaiting: (words) => {
+        if (!card.waits) this.#hooks.announce(`${note.name}: ${words}`);
+        card.waiting(words);
+      },
+      onBegun: () => note.dropped && this.#discard(note),
+    };
   }
 
-  wait() {
-    this.abort = new AbortController();
-    setProgress(this.#bar, 0);
-    this.#look(`Waiting · ${bytes(this.file.size)}`);
+  #nudge() {
+    for (const { card, transfer } of this.#uploads) if (card.waits) transfer.nudge();
   }
 
-  start() {
-    [this.#speed, this.#quarter] = [new Speed(), 0];
-    this.show(0, () => {});
-  }
-
-  show(sent, announce) {
-    const { size, name } = this.file;
-    if (sent >= size) {
-      setProgress(this.#bar, null);
-      return this.#look(`${percent(1)} · checking and storing ${bytes(size)}`);
+  #fail(upload, problem) {
+    const { note, card } = upload;
+    if (problem.status === 401) return this.#hooks.onRefused();
+    if (problem.code === "unreadable") {
+      [upload.state, upload.file] = ["missing", null];
+      return card.missing(card.sent, { words: `${problem.title}. ${problem.message}` });
     }
-    const speed = this.#speed.add(sent, performance.now());
-    setProgress(this.#bar, sent / size);
-    const parts = [percent(sent / size), `${bytes(sent)} of ${bytes(size)}`];
-    if (speed !== null) parts.push(`${bytes(speed)}/s`, timeLeft((size - sent) / speed));
-    this.#look(parts.filter(Boolean).join(" · "));
-    // Each quarter is said aloud once; every percent would drown out everything else.
-    if (Math.floor((4 * sent) / size) > this.#quarter) {
-      this.#quarter = Math.floor((4 * sent) / size);
-      announce(`${name}: ${25 * this.#quarter} % uploaded`);
-    }
+    upload.state = "failed";
+    upload.rejected = problem.code === "rejected";
+    if (upload.rejected) forget(note);
+    return card.failed(problem, { again: !upload.rejected });
   }
 
-  fail({ title, message }) {
-    this.#look(`Not uploaded · ${bytes(this.file.size)}`, { failed: true });
-    setText(this.#problem, message === title ? title : `${title}. ${message}`);
+  /** What the first button of the card is for. */
+  #act(upload) {
+    if (upload.state === "missing") return this.#reopen(upload);
+    if (upload.state === "paused" || upload.state === "failed") return this.#queue(upload);
+    if (upload.card.waits) return upload.transfer.nudge();
+    return this.#pause(upload);
+  }
+
+  #pause(upload) {
+    upload.state = "paused";
+    upload.stop.abort();
+    upload.card.paused();
+    this.#next();
+  }
+
+  #all(pause) {
+    const wanted = pause ? (upload) => upload.underWay : ({ state }) => state === "paused";
+    // All at once, so that what waits its turn does not begin in between.
+    const found = [...this.#uploads].filter(wanted);
+    for (const upload of found) upload.state = "paused";
+    for (const upload of found) pause ? this.#pause(upload) : this.#queue(upload);
+    this.#summary.show();
+  }
+
+  async #reopen(upload) {
+    const again = upload.reopens && (await upload.reopen({ asking: true }));
+    if (again) return this.#give(upload, again);
+    const input = element("input", { type: "file", accept: byId("files").accept });
+    input.onchange = () => this.#offer(upload, picked(input.files));
+    return ask(input, (found) => this.#offer(upload, found), { multiple: false });
+  }
+
+  #offer(upload, [{ file, handle }]) {
+    if (!isOf(upload.note, file)) {
+      const words = `${file.name} is not the file that was begun: its size or date differs.`;
+      return upload.card.missing(upload.card.sent, { words });
+    }
+    upload.remember(handle);
+    return this.#give(upload, file);
+  }
+
+  async #drop(upload) {
+    const { note, card } = upload;
+    if (card.sent > PRECIOUS && upload.state !== "failed") {
+      const text = `${percent(card.sent / note.size)} of ${bytes(note.size)} has been sent. It would have to be sent again.`;
+      const asked = { title: "Cancel this upload?", name: note.name, text, yes: "Cancel the upload", no: "Keep it" };
+      if (!(await confirmed(asked)) || !this.#uploads.has(upload)) return;
+    }
+    upload.stop.abort();
+    this.#leave(upload);
+    if (upload.state !== "failed") this.#hooks.announce(`${note.name}: upload cancelled`);
+    this.#discard(note);
+    this.#next();
+  }
+
+  /** Off the page; the focus goes to what is next. */
+  #leave(upload) {
+    const { node } = upload.card;
+    const beside = node.nextElementSibling ?? node.previousElementSibling;
+    const focused = node.contains(document.activeElement);
+    node.remove();
+    if (focused) (beside?.querySelector("button:not([hidden])") ?? byId("choose")).focus();
+    this.#uploads.delete(upload);
+    upload.release();
+  }
+
+  /** What was sent is deleted; if that cannot be now, then when the page is opened next. */
+  async #discard(note) {
+    note.dropped = true;
+    keep(note);
+    try {
+      if (note.url) await this.#api.dropUpload(note.url);
+      forget(note);
+    } catch {
+      // the note stays
+    }
   }
 }

@@ -1,27 +1,37 @@
 /** The watch page: finds out what can be played, plays it, and says why when it cannot. */
 
 import { busy } from "./busy.js";
-import { byId, copyText, element, setText, toast } from "./dom.js";
+import { controlsOf } from "./controls.js";
+import { byId, copyText, setText, toast } from "./dom.js";
 import { clock, duration, parseTime, timeParameter } from "./format.js";
 import { actionFor } from "./keys.js";
+import { keepPlace, placeOf } from "./places.js";
 import { Player } from "./player.js";
 
 // How long to wait for something playable: 1.5 s, then half as much again each time, up to 15 s; some 8 minutes in all.
 const [FIRST_WAIT, WAIT_GROWTH, LONGEST_WAIT, ATTEMPTS] = [1.5, 1.5, 15, 36];
+const KEPT_EVERY_SECONDS = 5; // how much of a place a crash may cost
 
 const video = byId("video");
 // The page for people, which is also where a film is described; ours may be the one that is shown in others (/embed/ID).
 const page = location.pathname.replace(/\/+$/, "").replace(/\/embed(?=\/[^/]+$)/, "/watch");
 const player = new Player(video, {
   onLost: (at) => load(at),
-  onChange: showMenus,
+  onChange: () => controls.refresh(),
   onSkip: () => toast("A part of this film could not be made. It goes on after it."),
+  fullscreen: () => controls.fullscreen(),
+});
+const controls = controlsOf({
+  seek: (seconds) => player.seek(seconds),
+  menus: () => player.menus,
+  storyboard: findStoryboard,
 });
 let asset = null;
 
 function say(title, text = "", { again = false, download = null } = {}) {
   byId("message").hidden = false;
-  video.hidden = true;
+  byId("player").hidden = true;
+  controls.hide();
   setText(byId("message-title"), title);
   setText(byId("message-text"), text);
   byId("again").hidden = !again;
@@ -40,32 +50,33 @@ function describe() {
   document.title = asset.title;
   setText(byId("title"), asset.title);
   if (asset.playback.poster) video.poster = asset.playback.poster;
+  // It came with what is known of the film, and is what there is to see until the poster lies over it.
+  const { placeholder } = asset.playback;
+  if (placeholder && video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) {
+    byId("stage").style.setProperty("--placeholder", `url("${placeholder}")`);
+  }
   if (asset.width && asset.height) Object.assign(video, { width: asset.width, height: asset.height });
-  byId("stage").classList.toggle("sound", asset.width === null && asset.duration !== null);
+  byId("stage").classList.toggle("sound", isSound());
 }
+
+const isSound = () => asset.width === null && asset.duration !== null;
 
 function showPlayer() {
   byId("message").hidden = true;
-  for (const node of [video, byId("tools"), byId("keys")]) node.hidden = false;
+  for (const node of [byId("player"), byId("tools"), byId("keys")]) node.hidden = false;
   showTime();
-  showMenus();
+  controls.show({ sound: isSound(), previews: asset.previews });
   const failed = player.source.original && asset.state === "failed";
   setText(byId("note"), failed ? "The conversion failed; this is the file itself." : "");
 }
 
-/** Made anew when something else can be chosen; not while somebody has one of them in hand. */
-function showMenus() {
-  const node = byId("menus");
-  if (node.contains(document.activeElement)) return;
-  const menus = player.menus.map(({ name, options, value: chosen, choose }) => {
-    const onchange = ({ target }) => {
-      target.blur(); // so that the player's keys are the player's again
-      choose(Number(target.value));
-    };
-    const items = options.map(({ value, words }) => new Option(words, value, false, value === chosen));
-    return element("label", { textContent: `${name} ` }, element("select", { onchange }, ...items));
-  });
-  node.replaceChildren(...menus);
+/** Where the scrub bar's pictures are listed. While there are none, or more to come, the asset is asked again. */
+async function findStoryboard() {
+  if (!asset.previews?.complete) {
+    const response = await fetch(`${page}/asset.json`, { cache: "no-store" });
+    if (response.ok) asset = { ...asset, ...(({ previews, playback }) => ({ previews, playback }))(await response.json()) };
+  }
+  return { url: asset.playback.storyboard_json, complete: Boolean(asset.previews?.complete) };
 }
 
 /** One look at the asset. true: settled, whichever way; otherwise the seconds the service asks us to wait, or null. */
@@ -98,9 +109,11 @@ async function look(at) {
   }
   asset = await response.json();
   describe();
-  video.hidden = false; // hidden, some browsers load nothing
-  if (await player.open(asset, at ?? asset.playback.starts_at)) {
+  byId("player").hidden = false; // hidden, some browsers load nothing
+  const place = at === null && remembers() ? placeOf(asset.id) : null;
+  if (await player.open(asset, at ?? place ?? asset.playback.starts_at)) {
     showPlayer();
+    if (place !== null) controls.resumed(place, () => player.seek(0));
     return true;
   }
   const download = asset.playback.original?.url;
@@ -133,8 +146,22 @@ function run() {
   if (!video.paused && !video.ended) requestAnimationFrame(run);
 }
 video.addEventListener("play", run);
+video.addEventListener("loadeddata", () => byId("stage").style.removeProperty("--placeholder"));
 for (const name of ["timeupdate", "seeking", "seeked"]) video.addEventListener(name, () => asset && showTime());
 busy(video, (text) => setText(byId("busy"), text), () => player.making);
+
+// In a frame the film belongs to somebody else's page; a part of a film has a beginning of its own.
+const remembers = () => window.top === window && asset !== null && !asset.playback.starts_at;
+
+let kept = 0; // where the place was last written down
+function keep() {
+  if (!player.source || !remembers() || !video.played.length) return;
+  kept = video.currentTime;
+  keepPlace(asset.id, kept, asset.duration ?? player.end);
+}
+video.addEventListener("timeupdate", () => Math.abs(video.currentTime - kept) >= KEPT_EVERY_SECONDS && keep());
+for (const name of ["pause", "seeked", "ended"]) video.addEventListener(name, keep);
+addEventListener("pagehide", keep);
 
 // Capturing, so that the player's own controls do not act on the same key a second time.
 addEventListener(
@@ -142,9 +169,10 @@ addEventListener(
   (event) => {
     const action = actionFor(event);
     const { target } = event;
-    if (!action || !player.source || target.closest?.("input, textarea, select")) return;
-    // Space presses what has the focus.
-    if (event.key === " " && target.closest?.("button, a, summary")) return;
+    if (!action || !player.source || target.closest?.("input, textarea, select, [role=menu]")) return;
+    // Space presses what has the focus, and arrows move it if it is a slider of something else.
+    if (event.key === " " && target.closest?.("button, a, summary, [role=button]")) return;
+    if (event.key.startsWith("Arrow") && target.closest?.("media-volume-range")) return;
     event.preventDefault();
     event.stopPropagation();
     player.act(action);
@@ -152,6 +180,8 @@ addEventListener(
   { capture: true },
 );
 
+byId("earlier").onclick = () => player.act(["frame", -1]);
+byId("later").onclick = () => player.act(["frame", 1]);
 byId("copy").onclick = () => {
   const link = new URL(page, location.href);
   link.searchParams.set("t", timeParameter(video.currentTime));
