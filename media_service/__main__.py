@@ -1,90 +1,43 @@
-"""The command line: `python -m media_service serve`, `doctor`, `keys`."""
+"""The command line: `media-service`, or `python -m media_service`. What there is to do lies in `commands`."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
+from importlib import import_module
 
 import click
 
 from media_service import __version__
-from media_service.app import create_app, stopping
-from media_service.doctor import examine
-from media_service.keys import keys
-from media_service.server.limits import raise_descriptor_limit
-from media_service.server.listener import Listener
-from media_service.server.token import SIGNING_KEY_FILE, TokenUnusable, admin_token, signing_keys
-from media_service.settings import InvalidSettings, Settings, load, unknown
-from media_service.store.directory import DirectoryUnusable, owned
-from media_service.wire.signatures import read_keys
+
+# Where each command is, below media_service.commands.
+COMMANDS = {
+    "serve": "serving:serve",
+    "import": "importing:import_films",
+    "export": "exporting:export",
+    "keys": "keys:keys",
+    "doctor": "examining:doctor",
+}
 
 
-@click.group()
+class Lazily(click.Group):
+    """Imports a command when it is called: who lists keys need not wait until all of the service is loaded."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, as people come to need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"media_service.commands.{module}"), name)
+        return command
+
+
+@click.group(cls=Lazily)
 @click.version_option(__version__)
 def main() -> None:
     """Upload a video; seek anywhere in it, at once, exactly, on any player."""
-
-
-@main.command()
-def serve() -> None:
-    """Start the server. All settings are environment variables (docs/settings.md)."""
-    try:
-        settings = load(os.environ)
-    except InvalidSettings as error:
-        raise click.ClickException(str(error)) from None
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    # Alembic tells at each start what it is made of.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    # A form that does not parse is answered; as lines of a log anybody could write as many as he likes.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    raise_descriptor_limit()
-    for name in unknown(os.environ):
-        logging.warning("%s is not a setting of this version and does nothing", name)
-    try:
-        with owned(settings.data_dir):
-            app = create_app(
-                settings,
-                admin_token=admin_token(settings.admin_token, settings.data_dir),
-                signing_keys=_signing_keys(settings),
-            )
-            listener = Listener(
-                app,
-                host=settings.host,
-                port=settings.port,
-                shutdown_seconds=settings.shutdown_seconds,
-                on_stopping=lambda: stopping(app),
-            )
-            listener.run()
-    except (DirectoryUnusable, TokenUnusable) as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _signing_keys(settings: Settings) -> dict[str, bytes]:
-    """Raises TokenUnusable for a kept one that was spoilt: with an empty one nobody, or everybody, could sign."""
-    try:
-        found = read_keys(signing_keys(settings.signing_keys, settings.data_dir))
-    except ValueError as error:
-        raise TokenUnusable(f"{settings.data_dir / SIGNING_KEY_FILE}: {error}.") from None
-    if not found:
-        raise TokenUnusable(f"{settings.data_dir / SIGNING_KEY_FILE} is empty.")
-    return found
-
-
-main.add_command(keys)
-
-
-@main.command()
-def doctor() -> None:
-    """Say what is installed, what of it works, and how well converters are fenced in. Exit code 1 when something is amiss."""
-    found = examine(os.environ)
-    for line in found:
-        click.echo(f"{line.level:<5} {line.text}")
-    sys.exit(1 if any(line.level == "BAD" for line in found) else 0)
 
 
 if __name__ == "__main__":

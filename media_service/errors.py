@@ -115,6 +115,14 @@ class NameTaken(MediaServiceError):
     title = "There is a key of this name"
 
 
+class NothingToRetry(MediaServiceError):
+    """An asset or a rendition that is to be tried again, and of which all is made."""
+
+    code = "nothing_to_retry"
+    status = 409
+    title = "There is nothing to try again"
+
+
 class TargetRefused(MediaServiceError):
     """A webhook's address that lies in no public network."""
 
@@ -302,6 +310,24 @@ class TooManyUploads(MediaServiceError):
     retry_after = 5
 
 
+class TooManyTransforms(MediaServiceError):
+    """As many files are being transformed as there may be, of this key or of all. Nobody waits in line."""
+
+    code = "too_many_transforms"
+    status = 429
+    title = "Too many transforms at the same time"
+    retry_after = 2
+
+
+class TooManyExports(MediaServiceError):
+    """As many exports are under way as there may be. Nobody waits in line."""
+
+    code = "too_many_exports"
+    status = 429
+    title = "Too many exports at the same time"
+    retry_after = 30
+
+
 # --- what was uploaded ----------------------------------------------------------------------------------------
 
 
@@ -353,6 +379,22 @@ class AbsurdMedia(MediaRejected):
 
     code = "absurd_media"
     title = "The file claims more than anything real has"
+
+
+class TransformFailed(MediaServiceError):
+    """Nothing could be made of a file that was to be transformed: it is damaged, or nothing lies where it was to begin."""
+
+    code = "transform_failed"
+    status = 422
+    title = "The file could not be transformed"
+
+
+class TransformTooLong(MediaServiceError):
+    """A transform ran into TRANSFORM_MAX_SECONDS, on the way in, of processor time or by the clock, or stood still."""
+
+    code = "transform_too_long"
+    status = 422
+    title = "The transform took too long"
 
 
 # --- what is made of it ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,8 @@ from media_service.wire.signatures import read_keys
 PREFIX = "MEDIA_SERVICE_"
 GIB = 1 << 30
 MIB = 1 << 20
+KIB = 1 << 10
+LONGEST_UNIX_SOCKET = 107  # bytes: sun_path of unix(7) has 108, the last of them is 0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +35,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="TCP port to listen on; 0 lets the system choose, and the log says which.",
         ),
     ] = 8000
+    unix_socket: Annotated[
+        str,
+        Meta(
+            description="Path of a Unix socket (mode 0660) to listen on instead of HOST and PORT, for a proxy in the same pod or on the same machine. Whoever connects there is believed as TRUSTED_PROXIES are.",
+        ),
+    ] = ""
+    workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Processes that serve. 1: the service is one process. More: one is the whole service, the others only send what players fetch.",
+        ),
+    ] = 1
     data_dir: Annotated[
         Path, Meta(description="Directory of the embedded default: the SQLite catalog and all blobs.")
     ] = Path("media")
@@ -143,6 +160,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Address space of each ffmpeg, in bytes. A file that needs more fails instead of taking the machine along.",
         ),
     ] = 6 * GIB
+    transform_workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Files transformed at the same time (POST /api/v1/transform), for all keys together; more get 429 at once.",
+        ),
+    ] = 4
+    transform_per_key: Annotated[
+        int, Meta(ge=1, le=64, description="Of these, as many as one key may have at the same time.")
+    ] = 2
+    transform_max_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Largest file that is transformed, in bytes. It lies in memory, within UPLOAD_MEMORY_BYTES: no larger than that in all (413), and 503 while it is in use.",
+        ),
+    ] = 128 * MIB
+    transform_max_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="How long one transform may take, in seconds: by the clock for its file to come, and then for its client to read the last byte; and of processor time.",
+        ),
+    ] = 600.0
+    transform_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=256 * MIB,
+            description="Address space of the ffmpeg of each transform, in bytes.",
+        ),
+    ] = 2 * GIB
     max_duration_seconds: Annotated[float, Meta(gt=0, description="Longest film accepted, in seconds.")] = (
         24 * 3600.0
     )
@@ -151,6 +200,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, description="Largest picture accepted, in pixels (width x height). 8192 x 4320 is 8K."),
     ] = 8192 * 4320
     max_streams: Annotated[int, Meta(ge=1, description="Most tracks accepted in one file.")] = 64
+    export_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="How long one export (assets.ndjson, assets.csv) may take, in seconds. For as long the database keeps the catalog as it was when it began.",
+        ),
+    ] = 1800.0
+    send_buffer_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 30,
+            description="Send buffer (SO_SNDBUF) of each connection, in bytes; 0 lets the kernel make it as large as the line needs.",
+        ),
+    ] = 0
+    unsent_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 30,
+            description="Bytes that a connection may hold which are not on the line yet (TCP_NOTSENT_LOWAT): they are lost when a viewer jumps elsewhere. Who takes them fast gets more, up to 2 MiB. 0: as the kernel is set.",
+        ),
+    ] = 128 * KIB
+    send_idle_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="A client that takes nothing for this long, in seconds, while there is something to send to it is disconnected. A player that pauses longer asks again.",
+        ),
+    ] = 300.0
+    accel_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/([A-Za-z0-9_-]+/)+)?$",
+            description="Where nginx has the stored files (`/_blobs/` in k8s/nginx.conf): it then sends whole ones by itself, if it asks for that (X-Accel-Redirect). Empty: it is told of none.",
+        ),
+    ] = ""
     shutdown_seconds: Annotated[
         int, Meta(ge=0, description="How long running responses may go on after SIGTERM, in seconds.")
     ] = 10
@@ -185,14 +271,15 @@ def load(environ: Mapping[str, str]) -> Settings:
         except msgspec.ValidationError as error:
             raise InvalidSettings(f"{variable}={environ[variable]!r}: {error}") from None
     settings = Settings(**values)
-    try:
-        read_networks(settings.trusted_proxies)
-    except ValueError as error:
-        raise InvalidSettings(f"{PREFIX}TRUSTED_PROXIES={settings.trusted_proxies!r}: {error}") from None
-    try:
-        read_origins(settings.cors_origins)
-    except ValueError as error:
-        raise InvalidSettings(f"{PREFIX}CORS_ORIGINS={settings.cors_origins!r}: {error}") from None
+    for name, read in (("trusted_proxies", read_networks), ("cors_origins", read_origins)):
+        try:
+            read(value := getattr(settings, name))
+        except ValueError as error:
+            raise InvalidSettings(f"{PREFIX}{name.upper()}={value!r}: {error}") from None
+    if len(os.fsencode(settings.unix_socket)) > LONGEST_UNIX_SOCKET:
+        raise InvalidSettings(
+            f"{PREFIX}UNIX_SOCKET={settings.unix_socket!r}: a socket's path has {LONGEST_UNIX_SOCKET} bytes at most"
+        )
     try:
         read_keys(settings.signing_keys)
     except ValueError as error:  # says which, and is silent about the keys

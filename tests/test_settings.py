@@ -50,6 +50,14 @@ def test_variables_are_read_by_the_type_of_their_field() -> None:
         ("TRANSCODE_MEMORY_BYTES", "1024"),
         ("LOG_LEVEL", "loud"),
         ("PLAYBACK", "private"),
+        ("UNIX_SOCKET", "/run/" + 103 * "x"),
+        ("UNIX_SOCKET", "/run/" + 52 * "ä"),  # bytes are counted
+        ("WORKERS", "0"),
+        ("WORKERS", "65"),
+        ("SEND_BUFFER_BYTES", "-1"),
+        ("UNSENT_BYTES", "128k"),
+        ("UNSENT_BYTES", str(1 << 31)),  # the kernel's number is an int
+        ("SEND_IDLE_SECONDS", "0"),
         ("TRUSTED_PROXIES", "localhost"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ],

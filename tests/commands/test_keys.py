@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from tests.support.server import CHECKOUT, running_server
 
@@ -41,6 +44,26 @@ def test_keys_are_made_listed_and_revoked_where_no_service_runs(tmp_path: Path) 
     assert command(data_dir, "list").stdout == ""
 
 
+def test_programs_get_json(tmp_path: Path) -> None:
+    made = json.loads(command(tmp_path, "add", "camera", "--scope", "upload", "--json").stdout)
+    assert made["key"].startswith(f"msk_{made['id']}_")
+    assert made["scopes"] == ["upload"]
+    (listed,) = json.loads(command(tmp_path, "list", "--json").stdout)
+    assert listed == {name: made[name] for name in made if name != "key"}
+    assert json.loads(command(tmp_path, "revoke", "camera", "--json").stdout) == {"revoked": listed}
+    assert json.loads(command(tmp_path, "list", "--json").stdout) == []
+
+
+def test_what_another_user_would_lock_the_service_out_of_is_refused(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    assert command(tmp_path, "add", "camera", "--scope", "read").returncode == 0
+    os.chown(tmp_path / "catalog.sqlite3", 12345, 12345)
+    failed = command(tmp_path, "list")
+    assert failed.returncode != 0
+    assert "setpriv --reuid=12345 --regid=12345" in failed.stderr
+
+
 def test_what_cannot_be_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert command(tmp_path, "add", "camera", "--scope", "read").returncode == 0
     for arguments, words in (
@@ -71,3 +94,13 @@ def test_a_service_that_runs_takes_the_key_and_soon_takes_it_no_more(tmp_path: P
         while answers[-1] == 200 and time.monotonic() < deadline:
             answers.append(client.get("/api/v1/assets", headers=key).status_code)
         assert answers[-1] == 401
+
+
+def test_root_makes_no_catalog_in_a_directory_of_the_services_user(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory away")
+    os.chown(tmp_path, 10001, 10001)
+    refused = command(tmp_path, "add", "camera", "--scope", "read")
+    assert refused.returncode == 1
+    assert f"{tmp_path} belongs to user 10001" in refused.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,1 @@
+"""Looks at an installation, from inside and through its public address."""
