@@ -7,7 +7,7 @@
 FROM node:24-slim AS frontend
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-COPY scripts/frontend.sh scripts/
+COPY scripts/frontend.sh scripts/media_chrome.mjs scripts/
 RUN sh scripts/frontend.sh
 
 # The Python packages, hash by hash.
@@ -27,6 +27,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY media_service media_service
+COPY scripts/healthcheck.py scripts/
 COPY --from=frontend /build/media_service/ui/vendor media_service/ui/vendor
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -39,6 +40,6 @@ RUN python -m compileall -q media_service
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
+# By MEDIA_SERVICE_UNIX_SOCKET, or HOST and PORT: it asks where the service listens.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "scripts/healthcheck.py"]
 CMD ["python", "-m", "media_service", "serve"]

@@ -39,6 +39,13 @@ def main() -> int:
         signal.signal(number, _stop)
     host = os.environ.get("MEDIA_SERVICE_HOST", "127.0.0.1")
     port = os.environ.get("MEDIA_SERVICE_PORT", "8000")
+    if os.environ.get("MEDIA_SERVICE_UNIX_SOCKET"):
+        print(
+            "No browser opens a Unix socket: unset MEDIA_SERVICE_UNIX_SOCKET, or start the service behind nginx"
+            " (python -m media_service serve; docs/settings.md).",
+            file=sys.stderr,
+        )
+        return 1
     # What is no number is left to the service, which names the variable.
     if port.isdecimal() and (problem := port_problem(host, int(port))):
         print(problem, file=sys.stderr)

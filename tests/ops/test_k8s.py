@@ -18,12 +18,16 @@ from media_service.ffmpeg.fence import PROBE_LIMITS
 from media_service.ingest.pipeline import PROBES_AT_ONCE
 from media_service.server.listener import KEEP_ALIVE_SECONDS
 from media_service.settings import Settings, load, unknown
+from media_service.work.clips import CLIPPERS
 from media_service.work.extras import LOOKERS
 from media_service.work.going import AT_ONCE
 from media_service.work.inits import MAKERS
+from media_service.work.previewing import PREVIEWERS
+from media_service.work.stills import DRAWERS
 from tests.support.nginx import CONF
 
 DIRECTORY = CONF.parent
+ADDRESS = DIRECTORY / "service_address.conf"
 DOCUMENT = DIRECTORY.parent / "docs" / "security.md"
 MIB = 1 << 20
 SERVER_ITSELF = 768 * MIB  # as docs/settings.md says
@@ -136,7 +140,7 @@ def test_nginx_runs_the_very_file_that_the_tests_run(
     rendered: dict[str, dict[str, Any]], pod: dict[str, Any]
 ) -> None:
     config = rendered["ConfigMap"]
-    assert config["data"] == {"nginx.conf": CONF.read_text()}
+    assert config["data"] == {"nginx.conf": CONF.read_text(), "service_address.conf": ADDRESS.read_text()}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     nginx = container(pod, "nginx")
     [mount] = [mount for mount in nginx["volumeMounts"] if volumes[mount["name"]].get("configMap")]
@@ -151,7 +155,7 @@ def test_names_and_ports_meet(rendered: dict[str, dict[str, Any]], pod: dict[str
     ports = {port["name"]: port["containerPort"] for one in pod["containers"] for port in one["ports"]}
     assert rendered["Service"]["spec"]["ports"][0]["targetPort"] == "http"
     assert f"listen {ports['http']} " in CONF.read_text()
-    assert f"server 127.0.0.1:{ports['service']};" in CONF.read_text()
+    assert f"server 127.0.0.1:{ports['service']};" in ADDRESS.read_text()
     assert environment(pod)["MEDIA_SERVICE_PORT"] == str(ports["service"])
     claims = [
         volume["persistentVolumeClaim"]["claimName"]
@@ -177,7 +181,8 @@ def test_the_services_memory_adds_up(pod: dict[str, Any]) -> None:
     needs = (
         settings.upload_memory_bytes
         + (settings.transcode_workers + AT_ONCE) * settings.transcode_memory_bytes
-        + (PROBES_AT_ONCE + LOOKERS + MAKERS) * PROBE_LIMITS.memory_bytes
+        + settings.transform_workers * settings.transform_memory_bytes
+        + (PROBES_AT_ONCE + LOOKERS + DRAWERS + PREVIEWERS + CLIPPERS + MAKERS) * PROBE_LIMITS.memory_bytes
         + SERVER_ITSELF
     )
     limits = container(pod, "service")["resources"]["limits"]
@@ -228,6 +233,10 @@ def test_nothing_runs_as_root_or_writes_outside_its_volumes(pod: dict[str, Any])
 def test_the_service_is_probed_itself_and_through_nginx(pod: dict[str, Any]) -> None:
     service, nginx = container(pod, "service"), container(pod, "nginx")
     assert service["startupProbe"]["httpGet"] == {"path": "/livez", "port": "service"}
+    probe = service["startupProbe"]
+    assert (
+        probe["periodSeconds"] * probe["failureThreshold"] >= 600
+    )  # migrations of a large catalog, on a busy node
     assert service["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "service"}
     assert service["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "service"}
     assert nginx["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}

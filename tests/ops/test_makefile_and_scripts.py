@@ -261,10 +261,17 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
 def test_the_browser_libraries_are_locked_whole() -> None:
     asked = json.loads((CHECKOUT / "package.json").read_text())
     lock = json.loads((CHECKOUT / "package-lock.json").read_text())
-    assert set(asked["dependencies"]) == {"hls.js", "swagger-ui-dist"}
+    assert set(asked["dependencies"]) == {
+        "hls.js",
+        "swagger-ui-dist",
+        "tus-js-client",
+        "media-chrome",
+        "esbuild",
+    }
     assert set(asked["devDependencies"]) == {
-        "shaka-player",  # only the tests play with it
-        *("tus-js-client", "@uppy/core", "@uppy/tus", "esbuild"),  # only the tests upload with them
+        *("shaka-player", "dashjs", "video.js", "vidstack", "waveform-data"),  # only the tests play with them
+        *("@uppy/core", "@uppy/tus"),  # only the tests upload with them
+        "axe-core",  # only the tests look at the pages with it
         *("@tus/server", "@tus/file-store"),  # only the bench compares with it
     }
     for kind in ("dependencies", "devDependencies"):
@@ -278,7 +285,14 @@ def test_the_browser_libraries_are_locked_whole() -> None:
 
 def test_the_pages_have_their_libraries_beside_them() -> None:
     vendor = CHECKOUT / "media_service" / "ui" / "vendor"
-    for name in ("hls.mjs", "hls.LICENSE"):
+    for name in (
+        "hls.mjs",
+        "hls.LICENSE",
+        "tus.js",
+        "tus.LICENSE",
+        "media-chrome.js",
+        "media-chrome.LICENSE",
+    ):
         assert (vendor / name).stat().st_size > 1000
     names = {path.name for path in (vendor / "swagger-ui").iterdir()}
     assert {

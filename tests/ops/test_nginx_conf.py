@@ -58,7 +58,7 @@ def test_it_runs_as_a_user_without_rights() -> None:
         prefix = Path(name)
         prefix.chmod(0o755)
         port = free_port()
-        (prefix / "nginx.conf").write_text(configuration(port=port, upstream_port=free_port()))
+        (prefix / "nginx.conf").write_text(configuration(port=port, upstream=free_port()))
         (prefix / "run").mkdir()
         for path in (prefix / "run", prefix / "log"):
             path.touch(exist_ok=True)
@@ -94,12 +94,15 @@ def test_it_runs_as_a_user_without_rights() -> None:
             process.wait()
 
 
-def test_only_the_two_addresses_differ_from_the_file_in_production() -> None:
-    text = configuration(port=1, upstream_port=2)
-    assert (
-        text.replace("listen 127.0.0.1:1", "listen 8080").replace("127.0.0.1:2", "127.0.0.1:8000")
-        == CONF.read_text()
-    )
+def test_only_the_addresses_differ_from_the_file_in_production() -> None:
+    text = configuration(port=1, upstream=2, blobs=Path("/3"))
+    for own, shipped in (
+        ("listen 127.0.0.1:1", "listen 8080"),
+        ("server 127.0.0.1:2;", "include service_address.conf;"),
+        ("alias /3/;", "alias /data/blobs/;"),
+    ):
+        text = text.replace(own, shipped)
+    assert text == CONF.read_text()
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
@@ -167,6 +170,14 @@ def test_requests_share_a_connection_to_the_service_and_uploads_get_a_fresh_one(
 def test_idle_connections_end_before_the_service_ends_them() -> None:
     # The promise of the comment in nginx.conf: the service keeps idle connections for 75 s.
     assert "keepalive_timeout 30s;" in CONF.read_text()
+
+
+def test_a_transform_that_takes_too_long_is_the_services_to_end() -> None:
+    uploads = (
+        CONF.read_text().partition("location ~ ^/api/v1/((assets|transform)$")[2].partition("proxy_pass")[0]
+    )
+    [line] = [line for line in uploads.splitlines() if "proxy_read_timeout" in line]
+    assert float(line.split()[1].removesuffix("s;")) > Settings().transform_max_seconds
 
 
 def test_a_stalled_upload_is_the_services_to_end() -> None:
@@ -276,7 +287,7 @@ def test_a_whole_answer_to_a_range_is_not_cut_by_nginx(client: httpx.Client, ups
 # --- uploads ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/api/v1/assets", "/api/v1/assets?filename=a.mp4", "/api/v1/uploads/1"])
+@pytest.mark.parametrize("path", ["/api/v1/assets?filename=a.mp4", "/api/v1/uploads/1", "/api/v1/transform"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_uploads_reach_the_service_while_they_are_sent(
     client: httpx.Client, upstream: Upstream, path: str, chunked: bool

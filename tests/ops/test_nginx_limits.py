@@ -24,8 +24,12 @@ FEW_REQUESTS = {
     "burst=600": "burst=4",
     "rate=1r/s": "rate=1r/m",
     "burst=60": "burst=2",
+    "rate=10r/s": "rate=1r/m",
+    "burst=100": "burst=3",
 }
-ONE_CONNECTION = {"connections 512": "connections 1"}
+ONE_CONNECTION = {"connections 512": "connections 1", "waiting 32": "waiting 1"}
+TOKEN = "AQ" + "x" * 60
+STILLS = ["/media/1/frame.jpg", f"/t/{TOKEN}/media/1/frame.jpg"]
 
 
 def changed(directory: Path, numbers: dict[str, str]) -> Path:
@@ -60,6 +64,56 @@ def test_a_flood_at_the_api_is_held_back_and_a_burst_is_not(
         assert_told_to_wait(answers[-1])
         assert len(upstream.asked) == 5
         assert "limiting" not in proxy.error_log()
+
+
+def test_stills_that_are_drawn_for_each_who_asks_are_counted_with_and_without_a_token(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    conf = changed(tmp_path, FEW_REQUESTS)
+    with (
+        running_nginx(tmp_path / "nginx", upstream.port, conf) as proxy,
+        httpx.Client(base_url=proxy.url) as client,
+    ):
+        asked = [f"{STILLS[number % 2]}?t={number}" for number in range(7)]
+        answers = [client.get(path) for path in asked]
+        assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 3
+        for answer in answers[-2:]:
+            assert_told_to_wait(answer)
+            # A page of another origin must be able to tell why.
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert answer.headers["access-control-expose-headers"] == "Retry-After"
+        # Written in another way it is the same; and what is no token is none here either.
+        assert client.get("/media//1/fram%65.jpg").status_code == 429
+        assert client.get("/t/nothing/media/1/frame.jpg").status_code == 403
+        assert [asked.target for asked in upstream.asked] == asked[:4]
+        assert TOKEN not in proxy.error_log()
+        for path in ("/media/1/poster.jpg", "/media/1/storyboard/tiles/1.jpg", "/api/v1/assets"):
+            assert client.get(path).status_code == 200
+
+
+def test_one_address_does_not_take_all_places_of_those_who_wait_for_stills(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    def answer(handler: Handler) -> None:
+        if handler.path == STILLS[0]:
+            upstream.halfway.set()
+            upstream.wait(upstream.go_on)
+        handler.reply(b"ok")
+
+    upstream.answer = answer
+    conf = changed(tmp_path, ONE_CONNECTION)
+    with (
+        running_nginx(tmp_path / "nginx", upstream.port, conf) as proxy,
+        httpx.Client(base_url=proxy.url) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(client.get, STILLS[0])
+        upstream.wait(upstream.halfway)
+        assert_told_to_wait(client.get(STILLS[1]))
+        for path in (*FILMS, NO_FILMS[0]):
+            assert client.get(path).status_code == 200
+        upstream.go_on.set()
+        assert waiting.result().status_code == 200
 
 
 def test_films_pages_and_probes_know_no_rate(upstream: Upstream, tmp_path: Path) -> None:

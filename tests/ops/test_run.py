@@ -156,12 +156,13 @@ def test_a_taken_port_is_said_with_a_way_out(tmp_path: Path) -> None:
             assert "Traceback" not in terminal.text()
 
 
-def test_a_setting_that_does_not_fit_is_said() -> None:
-    environment = {"PATH": os.environ["PATH"], "MEDIA_SERVICE_PORT": "http"}
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("UNIX_SOCKET", "/run/media-service/socket")])
+def test_a_setting_that_does_not_fit_is_said(name: str, value: str) -> None:
+    environment = {"PATH": os.environ["PATH"], f"MEDIA_SERVICE_{name}": value}
     argv = [str(CHECKOUT / ".venv/bin/python"), "scripts/run.py"]
     done = subprocess.run(
         argv, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode != 0
-    assert "MEDIA_SERVICE_PORT" in done.stderr
+    assert f"MEDIA_SERVICE_{name}" in done.stderr
     assert "Traceback" not in done.stderr
