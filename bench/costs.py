@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,8 +59,17 @@ def measured(way: Way) -> Cost:
 
 def cpu_seconds(*roots: int) -> float:
     """What these processes and all that they started have used, user and system, of ended ones too (proc(5), stat)."""
-    pids = {*roots, *(child.pid for root in roots for child in descendants(root))}
-    return sum(_ticks(pid) for pid in pids) / TICKS_PER_SECOND
+    return ticks_seconds(family(*roots))
+
+
+def family(*roots: int) -> set[int]:
+    """These processes and all that they started."""
+    return {*roots, *(child.pid for root in roots for child in descendants(root))}
+
+
+def ticks_seconds(pids: Iterable[int]) -> float:
+    """What these very processes have used, and the ended children that they have waited for."""
+    return sum(map(_ticks, pids)) / TICKS_PER_SECOND
 
 
 def _ticks(pid: int) -> int:
@@ -103,7 +112,7 @@ class PeakMemory:
 
 def memory_bytes(*roots: int) -> int:
     """What these processes and their descendants have now."""
-    pids = {*roots, *(child.pid for root in roots for child in descendants(root))}
+    pids = family(*roots)
     return sum(map(_own_bytes, pids)) + memfd_bytes(*pids)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,19 +22,27 @@ CONF = """
 worker_processes 1;
 pid nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 256; }}
+worker_rlimit_nofile 16384;
+events {{ worker_connections 8192; }}
 http {{
     access_log off;
     sendfile on;
-    tcp_nopush on;
-    keepalive_requests 100000;
+    # Not tcp_nopush, which is for lines: over loopback the end of an answer then waits 40 ms for an acknowledgement.
+    keepalive_requests 100000000;
     types {{ video/mp4 m4s; }}
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    {upstream}
     server {{ listen 127.0.0.1:{port}; root files; {rules} }}
 }}
 """
 # What arrives is written to a file beside its place, and renamed. The buffer is the one of k8s/nginx.conf.
 TAKES_UPLOADS = "dav_methods PUT; client_max_body_size 0; client_body_buffer_size 256k;"
+
+
+# A service behind it, unbuffered as the user wants it; what is not said is nginx's own default.
+PROXY = """location / {
+    proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+}"""
 
 
 class StaticNginx(NamedTuple):
@@ -45,8 +54,9 @@ class StaticNginx(NamedTuple):
 
 
 @contextmanager
-def static_nginx(directory: Path, rules: str = "") -> Iterator[StaticNginx]:
-    """nginx on loopback, one worker, sendfile; `rules` are further directives of its server."""
+def static_nginx(directory: Path, rules: str = "", upstream: str = "") -> Iterator[StaticNginx]:
+    """nginx on loopback, one worker, sendfile; `rules` are further directives of its server, `upstream` the address
+    (`127.0.0.1:8000`) of a service that it calls `service`."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise RuntimeError("nginx is not installed; `make bench` installs it")
@@ -55,7 +65,14 @@ def static_nginx(directory: Path, rules: str = "") -> Iterator[StaticNginx]:
     port = free_port()
     # Started by root, its worker would be somebody else, who may not read what is measured.
     user = "user root;" if os.geteuid() == 0 else ""
-    (directory / "nginx.conf").write_text(CONF.format(port=port, user=user, rules=rules))
+    (directory / "nginx.conf").write_text(
+        CONF.format(
+            port=port,
+            user=user,
+            rules=rules,
+            upstream=f"upstream service {{ server {upstream}; keepalive 256; }}" if upstream else "",
+        )
+    )
     argv = [program, "-p", str(directory), "-e", "stderr", "-c", "nginx.conf", "-g", "daemon off;"]
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:
@@ -63,6 +80,34 @@ def static_nginx(directory: Path, rules: str = "") -> Iterator[StaticNginx]:
         yield StaticNginx(f"http://127.0.0.1:{port}", process.pid, files)
     finally:
         process.terminate()
+        process.wait()
+
+
+class Application(NamedTuple):
+    """A running Python application: its port, its process, and the directory of its files."""
+
+    port: int
+    pid: int
+    files: Path
+
+
+@contextmanager
+def application(module: str, directory: Path) -> Iterator[Application]:
+    """`bench.{module}:app` on uvicorn as one runs it for speed: one process, uvloop, httptools, no log of requests."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    argv = [sys.executable, "-m", "uvicorn", f"bench.{module}:app", "--port", str(port), "--backlog", "4096"]
+    process = subprocess.Popen(
+        [*argv, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "FILES": str(directory)},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: listens(port), 30, f"{module} listens")
+        yield Application(port, process.pid, directory)
+    finally:
+        process.kill()
         process.wait()
 
 
@@ -111,12 +156,39 @@ def seconds_of(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> float:
     return time.perf_counter() - started
 
 
+def still(film: Path, at: float, width: int) -> list[str]:
+    """ffmpeg run by hand for one frame as JPEG."""
+    return [
+        *("ffmpeg", "-nostdin", "-v", "error", "-ss", f"{at}", "-i", str(film), "-frames:v", "1"),
+        *("-vf", f"scale={width}:-2", "-c:v", "mjpeg", "-q:v", "3", "-f", "mjpeg", "pipe:1"),
+    ]
+
+
 def encode_segment(film: Path, start: float, height: int, *, seconds: float = 4.0) -> list[str]:
     """ffmpeg run by hand for one segment: input seek, the same encoder settings, nothing around it."""
     return [
         *("ffmpeg", "-nostdin", "-v", "error", "-ss", f"{start}", "-i", str(film), "-t", f"{seconds}", "-an"),
         *("-vf", f"scale=-2:{height}", "-c:v", "libx264", "-preset", "veryfast", "-crf", "22", "-bf", "0"),
         *("-f", "mp4", "-movflags", "+frag_keyframe+empty_moov", "-y", "/dev/null"),
+    ]
+
+
+def encoded(film: Path, to: Path, height: int) -> list[str]:
+    """ffmpeg run by hand for a smaller size of a film's picture, to be cut into segments of 4 s."""
+    return [
+        *("ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(film), "-an", "-vf", f"scale=-2:{height}"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-crf", "22"),
+        *("-force_key_frames", "expr:gte(t,n_forced*2)", str(to)),
+    ]
+
+
+def hls_copy(picture: Path, times: int, sound: Path, directory: Path) -> list[str]:
+    """ffmpeg run by hand for HLS of a picture, that many times in a row, and a sound, as they are: segments of 4 s."""
+    return [
+        *("ffmpeg", "-nostdin", "-v", "error", "-stream_loop", str(times - 1), "-i", str(picture)),
+        *("-i", str(sound), "-map", "0:v", "-map", "1:a", "-c", "copy"),
+        *("-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod"),
+        *("-hls_segment_filename", str(directory / "%d.ts"), str(directory / "index.m3u8")),
     ]
 
 

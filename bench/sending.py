@@ -23,11 +23,11 @@ class Answer(NamedTuple):
 
 
 class Sender:
-    """One kept HTTP/1.1 connection that sends `film`, with `headers` in each request. Use it in `with`."""
+    """One kept HTTP/1.1 connection that sends `film`, with `headers` in each request, as a file of that `name` (or its own). Use it in `with`."""
 
-    def __init__(self, url: str, film: Path, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: str, film: Path, headers: Mapping[str, str], name: str = "") -> None:
         parts = urlsplit(url)
-        self.name = film.name
+        self.name = name or film.name
         self.size = film.stat().st_size
         self._headers = headers
         self._film = film.open("rb")

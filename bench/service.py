@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,9 +51,10 @@ def segment_uris(server: Server, asset_id: str, rendition: str) -> list[str]:
 
 
 class Connection:
-    """One kept HTTP/1.1 connection, whose answers are timed. Use it in `with`."""
+    """One kept HTTP/1.1 connection, whose answers are timed, with `headers` in each request. Use it in `with`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = headers or {}
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
 
@@ -66,7 +68,7 @@ class Connection:
     def fetch(self, path: str) -> tuple[float, float, bytes]:
         """Seconds until the first byte of the body, until its last, and the body. Raises RuntimeError unless 200."""
         started = time.perf_counter()
-        self._connection.request("GET", path)
+        self._connection.request("GET", path, headers=self._headers)
         answer = self._connection.getresponse()
         first = answer.read(1)
         first_byte = time.perf_counter() - started

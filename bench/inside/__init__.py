@@ -1,0 +1,1 @@
+"""What runs inside the service under measurement: found by PYTHONPATH, so that it runs in other checkouts too."""
