@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +19,7 @@ from tests.support.server import Server, running_server
 __all__ = ["browser", "chromium_path", "page_alone"]
 
 FILM_SECONDS = 12
+DRAWN_SECONDS = 30.0
 
 
 class Served(Protocol):
@@ -77,6 +80,21 @@ class Library:
         asset: dict[str, Any] = answer.json()
         self._put.append(asset["id"])
         return asset
+
+    async def edit(self, asset_id: str, **changes: Any) -> None:
+        """Change it as somebody elsewhere does."""
+        answer = await self._client.patch(f"/api/v1/assets/{asset_id}", json=changes)
+        assert answer.status_code == 200, answer.text
+
+    async def drawn(self, asset_id: str) -> None:
+        """Returns when the film has its poster."""
+        async with (
+            asyncio.timeout(DRAWN_SECONDS),
+            self._client.stream("GET", f"/api/v1/assets/{asset_id}/events") as events,
+        ):
+            async for line in events.aiter_lines():
+                if line.startswith("data:") and json.loads(line[5:]).get("playback", {}).get("poster"):
+                    return
 
     async def clear(self) -> None:
         """Delete what was put, with what is just being made of it."""

@@ -21,7 +21,8 @@ async def status_with(site: Site, secret: str) -> int:
 
 
 async def make_key(page: Page, name: str, *scopes: str) -> str:
-    """Fill in the form; the key that is shown."""
+    """Go to the keys and fill in the form; the key that is shown."""
+    await page.get_by_role("link", name="Keys").click()
     await page.get_by_label("Name of a new key").fill(name)
     for scope in scopes:
         await page.get_by_role("checkbox", name=re.compile(f"^{scope}")).check()
@@ -61,6 +62,7 @@ async def test_a_key_is_made_shown_once_and_revoked(page: Page, site: Site) -> N
 async def test_what_is_wrong_with_a_key_is_said(page: Page, site: Site) -> None:
     complaints[page].expect("409")
     await sign_in(page, site)
+    await page.get_by_role("link", name="Keys").click()
     await page.get_by_label("Name of a new key").fill("Twice")
     await page.get_by_role("button", name="Make key").click()
     await expect(page.get_by_role("alert")).to_have_text("Choose what the key may do.")
@@ -82,6 +84,7 @@ async def test_who_signs_out_is_signed_out_in_every_tab(page: Page, site: Site) 
     await expect(other.get_by_role("heading", name="Library")).to_be_visible()
     await other.get_by_role("button", name="Sign out").click()
     complaints[page].expect("401")
+    await page.get_by_role("link", name="Keys").click()
     await page.get_by_label("Name of a new key").fill("Too late")
     await page.get_by_role("checkbox", name=re.compile("^read")).check()
     await page.get_by_role("button", name="Make key").click()

@@ -54,6 +54,7 @@ def becomes_whole(server: Server, asset_id: str, before: Committed, path: Path) 
             is_served(client, which, after[which])
 
 
+@pytest.mark.torture
 def test_a_killed_ffmpeg_takes_nothing_that_was_made_with_it(
     busy: tuple[Server, str], tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_film_deleted_while_it_is_made_leaves_no_file_and_no_process(busy: tup
         assert client.get(f"/media/{asset_id}/original.mp4").status_code == 404
 
 
+@pytest.mark.torture
 def test_a_service_told_to_stop_in_the_middle_goes_on_where_it_was(
     busy: tuple[Server, str], tmp_path: Path
 ) -> None:

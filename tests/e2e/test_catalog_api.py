@@ -110,7 +110,11 @@ def test_search_looks_for_the_very_text(client: httpx.Client, query: str, found:
 def test_the_state_filters(client: httpx.Client) -> None:
     assert titles(client.get(ASSETS, params={"state": "failed"}).json()) == ["broken"]
     assert titles(client.get(ASSETS, params={"state": "ready", "q": "a"}).json()) != []
-    assert client.get(ASSETS, params={"state": "probing"}).json() == {"items": [], "next_cursor": None}
+    assert client.get(ASSETS, params={"state": "probing"}).json() == {
+        "items": [],
+        "next_cursor": None,
+        "total": 0,
+    }
 
 
 def test_a_failed_asset_says_why_and_offers_nothing(client: httpx.Client) -> None:
@@ -156,6 +160,45 @@ def test_a_title_changes_and_stays_changed(client: httpx.Client, films: Films) -
         client.get(f"/watch/{asset['id']}/asset.json"),
     ):
         assert_problem(answer, 404, "not_found")
+
+
+def test_what_happened_to_a_film_is_told_and_what_failed_is_tried_again(
+    client: httpx.Client, assets: list[dict[str, Any]]
+) -> None:
+    [failed] = client.get(ASSETS, params={"state": "failed"}).json()["items"]
+    address = f"{ASSETS}/{failed['id']}"
+
+    def told() -> list[dict[str, Any]]:
+        answer = client.get(f"{address}/history")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    error = failed["error"]
+    uploaded = {"at": failed["created_at"], "event": "uploaded", "code": None, "detail": failed["filename"]}
+    gave_up = {
+        "at": failed["updated_at"],
+        "event": "failed",
+        "code": error["code"],
+        "detail": error["detail"],
+    }
+    assert told() == [uploaded, gave_up]
+    assert client.head(f"{address}/history").status_code == 200
+
+    answer = client.post(f"{address}/retry")
+    assert answer.status_code == 202
+    again = answer.json()
+    assert (again["id"], again["state"], again["error"]) == (failed["id"], "probing", None)
+    assert await_state(client, failed["id"], "failed")["error"] == error
+    assert [entry["event"] for entry in told()] == ["uploaded", "failed", "retried", "failed"]
+
+    ready = f"{ASSETS}/{assets[0]['id']}"
+    name = assets[0]["renditions"][0]["name"]
+    assert_problem(client.post(f"{ready}/retry"), 409, "nothing_to_retry")
+    assert_problem(client.post(f"{ready}/retry", params={"rendition": name}), 409, "nothing_to_retry")
+    assert_problem(client.post(f"{ready}/retry", params={"rendition": "8K"}), 404, "not_found")
+    assert_problem(client.post(f"{ASSETS}/absent/retry"), 404, "not_found")
+    assert_problem(client.get(f"{ASSETS}/absent/history"), 404, "not_found")
 
 
 # --- errors ---------------------------------------------------------------------------------------------------

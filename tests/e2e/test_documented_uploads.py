@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.documented import code_blocks
 from tests.support.films import Film, Films
 from tests.support.server import CHECKOUT, Server, running_server
 
@@ -24,10 +25,7 @@ FIRST_BYTES = 20_000
 
 def examples(heading: str, language: str) -> list[str]:
     """The code below a heading, up to the next heading of any depth."""
-    section = re.split(r"^#+ ", PAGE.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    found = re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    assert found, f"no {language} below {heading!r}"
-    return found
+    return code_blocks(PAGE, heading, language)
 
 
 @pytest.fixture(scope="module")

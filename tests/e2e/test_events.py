@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from media_service.web.events import HEARTBEAT_SECONDS
 from tests.support.assets import assert_problem, await_state, upload
-from tests.support.event_stream import EventStream
+from tests.support.event_stream import EventStream, SentEvent
 from tests.support.films import Film, Films
 from tests.support.nginx import Nginx, configuration
 from tests.support.processes import wait_until
@@ -35,6 +36,36 @@ def film(films: Films) -> bytes:
 @pytest.fixture(params=["direct", "nginx"])
 def port(request: pytest.FixtureRequest, server: Server, nginx: Nginx) -> int:
     return server.port if request.param == "direct" else nginx.port
+
+
+def is_whole(asset: dict[str, Any]) -> bool:
+    """Whether all that is made besides its renditions is there: nothing changes any more."""
+    playback, previews = asset["playback"], asset["previews"]
+    made = playback["poster"] and playback["preview"] and playback["waveform"]
+    return bool(made and previews and previews["complete"])
+
+
+def tells_of_a_whole_film(event: SentEvent) -> bool:
+    return event.name == "asset" and event.data["state"] == "ready" and is_whole(event.data)
+
+
+def check_made(told: list[SentEvent | None]) -> None:
+    """Behind each state of an asset it is told what is made: growing, and never less than the state said."""
+    assert [event.name for event in told if event] == ["asset", "made"] * (len(told) // 2)
+    before: dict[str, int] = {}
+    for asset, made in zip(told[::2], told[1::2], strict=True):
+        assert asset
+        assert made
+        assert (asset.id, made.data["id"]) == (None, asset.data["id"])
+        assert made.id
+        counts = {
+            name: sum(stop - first for first, stop in ranges)
+            for name, ranges in made.data["renditions"].items()
+        }
+        assert all(counts[name] >= count for name, count in before.items())
+        before = counts
+        for rendition in asset.data["renditions"]:
+            assert rendition["made_segments"] <= counts[rendition["name"]] <= rendition["segments"]
 
 
 def of(asset_id: str) -> str:
@@ -62,15 +93,17 @@ def test_a_film_s_way_is_told_from_upload_to_deletion(
             first = own.next()
             assert first is not None
             assert (first.name, first.data["id"]) == ("asset", asset["id"])
-            told = [first, *own.until(lambda event: event.data["state"] == "ready")]
+            everything_told = [first, *own.until(tells_of_a_whole_film), own.next()]
+            check_made(everything_told)
+            told = [event for event in everything_told if event and event.name == "asset"]
             states = [event.data["state"] for event in told]
             order = ["probing", "playable", "ready"]
             assert states == sorted(states, key=order.index)
             progress = [event.data["progress"] or 0.0 for event in told]
             assert progress == sorted(progress)
             assert progress[-1] == 1.0
-            numbers = [int(event.id) for event in told if event.id]
-            assert numbers == sorted(set(numbers))
+            numbers = [int(event.id) for event in everything_told if event and event.id]
+            assert numbers == sorted(numbers)
             assert told[-1].data == client.get(f"/api/v1/assets/{asset['id']}").json()
             client.delete(f"/api/v1/assets/{asset['id']}").raise_for_status()
             last = own.until(lambda event: event.name == "deleted")[-1]
@@ -100,7 +133,7 @@ def test_a_new_title_is_told(server: Server, client: httpx.Client, port: int, fi
     with EventStream(server, of(asset["id"]), port=port) as stream:
         stream.next()
         client.patch(f"/api/v1/assets/{asset['id']}", json={"title": "Another"}).raise_for_status()
-        stream.until(lambda event: event.data["title"] == "Another")
+        stream.until(lambda event: event.data.get("title") == "Another")
 
 
 def test_who_comes_back_is_told_what_was_missed(
@@ -117,14 +150,54 @@ def test_who_comes_back_is_told_what_was_missed(
     assert all(int(event.id or 0) > int(before.id) for event in missed)
 
 
-@pytest.mark.parametrize("nonsense", ["abc", "-1", "9" * 400, "\u00b2", ""])
-def test_a_last_event_id_that_is_none_of_ours_means_from_now_on(
+def test_who_was_away_when_the_film_was_deleted_is_told_so_and_then_that_it_is_over(
+    server: Server, client: httpx.Client, film: bytes
+) -> None:
+    asset = await_state(client, upload(client, film)["id"], "ready")
+    path = of(asset["id"])
+    with EventStream(server, path) as stream:
+        stream.until(lambda event: event.name == "made")
+    with EventStream(server, ALL) as everything:
+        client.delete(f"/api/v1/assets/{asset['id']}").raise_for_status()
+        everything.until(lambda event: event.name == "deleted" and event.data["id"] == asset["id"])
+    for place in (stream.place, "nonsense"):
+        with EventStream(server, path, headers={"Last-Event-ID": place}) as late:
+            assert late.head.status == 200
+            told = list(iter(late.next, None))
+        assert [event.name for event in told] == ["deleted", "bye"]
+        assert told[0].data == {"id": asset["id"]}
+        # Whoever comes back behind that, as browsers do by themselves, is told in the one way that makes them give up.
+        with EventStream(server, path, headers={"Last-Event-ID": late.place}) as again:
+            assert again.head.status == 404
+    assert_problem(client.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize("nonsense", ["abc", "9" * 18, ""])
+def test_behind_a_last_event_id_that_is_none_of_ours_nobody_knows_what_was_missed(
     server: Server, client: httpx.Client, film: bytes, nonsense: str
 ) -> None:
     with EventStream(server, ALL, headers={"Last-Event-ID": nonsense}) as stream:
         assert stream.head.status == 200
+        if nonsense:
+            first = stream.next()
+            assert first is not None
+            assert (first.name, first.data) == ("reset", {})
+            assert stream.place == first.id
         asset = upload(client, film)
-        stream.until(lambda event: event.data["id"] == asset["id"])
+        assert stream.until(lambda event: event.data.get("id") == asset["id"])[0].name == "asset"
+    with EventStream(server, of(asset["id"]), headers={"Last-Event-ID": nonsense}) as stream:
+        names = [event.name for event in (stream.next(), stream.next()) if event]
+        assert names == (["reset", "asset"] if nonsense else ["asset", "made"])
+
+
+def test_who_breaks_off_before_anything_happened_misses_nothing(
+    server: Server, client: httpx.Client, film: bytes
+) -> None:
+    with EventStream(server, ALL) as stream:
+        assert stream.begun == {"retry": "2000", "id": stream.place}
+    asset = upload(client, film)
+    with EventStream(server, ALL, headers={"Last-Event-ID": stream.place}) as stream:
+        stream.until(lambda event: event.name == "asset" and event.data["id"] == asset["id"])
 
 
 def test_events_need_a_key_and_an_asset(server: Server, client: httpx.Client) -> None:
@@ -135,7 +208,7 @@ def test_events_need_a_key_and_an_asset(server: Server, client: httpx.Client) ->
 
 
 def test_heartbeats_come_before_anybody_loses_patience() -> None:
-    conf = configuration(port=1, upstream_port=2)
+    conf = configuration(port=1, upstream=2)
     events = conf[conf.index("?events$") :]
     assert "send_timeout 60s" in events
     assert HEARTBEAT_SECONDS <= 30
@@ -159,12 +232,12 @@ def test_streams_end_at_once_when_the_service_stops(tmp_path: Path, film: bytes)
 
 def test_listeners_that_leave_leave_nothing(server: Server, client: httpx.Client, film: bytes) -> None:
     asset = await_state(client, upload(client, film)["id"], "ready")
-    idle = server.open_descriptors()
+    idle = server.open_sockets()
     for _ in range(3):
         with ExitStack() as stack:
             streams = [stack.enter_context(EventStream(server, path)) for path in (ALL, of(asset["id"])) * 10]
-            assert server.open_descriptors() >= idle + len(streams)
-        wait_until(lambda: server.open_descriptors() <= idle, 10, "their connections are closed")
+            assert server.open_sockets() >= idle + len(streams)
+        wait_until(lambda: server.open_sockets() <= idle, 10, "their connections are closed")
     assert "Task was destroyed" not in server.log_text()
     assert "Traceback" not in server.log_text()
 

@@ -10,19 +10,22 @@ import pytest
 from litestar import Litestar
 
 from tests.support.api import put_in
-from tests.support.assets import await_state
 from tests.support.films import Films
+from tests.support.processes import wait_until
 from tests.support.server import Server
 from tests.web.test_guards import app, handlers
 
 __all__ = ["app"]
 
+MADE_SECONDS = 60.0
 HOST = "evil.example"
 FORWARDED = {"X-Forwarded-Host": HOST, "X-Forwarded-Proto": "https", "Forwarded": f"host={HOST};proto=https"}
 PLAIN = {
     "application/json",
     "application/problem+json",
     "application/vnd.oai.openapi+json",
+    "application/x-ndjson",
+    "text/csv; charset=utf-8; header=present",
     "text/event-stream",
     "text/html; charset=utf-8",
     "text/css; charset=utf-8",
@@ -33,6 +36,7 @@ MEDIA = {
     "application/vnd.apple.mpegurl",
     "audio/mp4",
     "image/jpeg",
+    "image/webp",
     "text/vtt",
     "video/mp4",
 }
@@ -40,10 +44,15 @@ MEDIA = {
 
 @pytest.fixture(scope="module")
 def asset(server: Server, films: Films) -> str:
-    """A film's id; the film is playable, so that no answer is that it is not yet."""
+    """A film's id. Everything that is small is made of it."""
     with server.client() as client:
         identity: str = put_in(client, films.film())["id"]
-        await_state(client, identity, "playable", "ready")
+
+        def made() -> bool:
+            found = client.get(f"/api/v1/assets/{identity}").raise_for_status().json()["playback"]
+            return bool(found["storyboard"] and found["preview"] and found["waveform"])
+
+        wait_until(made, MADE_SECONDS, "previews, a clip and a waveform")
         return identity
 
 

@@ -31,6 +31,7 @@ NEEDS = [
     ("PATCH", f"{UPLOADS}/unknown", "upload"),
     ("DELETE", f"{UPLOADS}/unknown", "upload"),
     ("POST", f"{UPLOADS}/unknown", "upload"),
+    ("POST", "/api/v1/transform", "transform"),
     ("PATCH", f"{ASSETS}/unknown", "manage"),
     ("DELETE", f"{ASSETS}/unknown", "manage"),
     ("GET", KEYS, "manage"),

@@ -170,7 +170,9 @@ async def memory_of_downloads(directory: Path, film: Path, *, seconds: float, pa
     return watch
 
 
-@pytest.mark.parametrize("pause", [0, 0.05], ids=["as fast as they can", "slowly"])
+@pytest.mark.parametrize(
+    "pause", [0, pytest.param(0.05, marks=pytest.mark.torture)], ids=["as fast as they can", "slowly"]
+)
 async def test_many_downloads_add_little(tmp_path: Path, films: Films, pause: float) -> None:
     film = with_hole(films.film(FILM), tmp_path / "large.mp4", 128 * MIB)
     watch = await memory_of_downloads(tmp_path, film, seconds=3, pause=pause)

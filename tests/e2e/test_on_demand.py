@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.assets import assert_problem, await_state, upload
+from tests.support.api import listed
+from tests.support.assets import assert_problem, await_extras, await_state, upload
 from tests.support.films import Film, Films
 from tests.support.processes import ffmpegs, wait_until
 from tests.support.raw_http import RawConnection
@@ -130,8 +131,8 @@ def test_a_viewer_who_leaves_while_he_waits_leaves_nothing_behind(
 def test_a_packaged_film_plays_without_any_encoder(client: httpx.Client, lazy: Server, films: Films) -> None:
     asset = playable(client, films.film(PACKAGED), "packaged.mp4")
     assert asset["playback"]["packaged"]
-    address = f"/api/v1/assets/{asset['id']}"
-    wait_until(lambda: client.get(address).json()["playback"]["poster"], SETTLED_SECONDS, "the still is made")
+    for one in listed(client):
+        await_extras(client, one["id"])
     wait_until(lambda: not ffmpegs(lazy.pid), SETTLED_SECONDS, "nothing of other films is made")
     for name in ("source", "audio"):
         for address in addresses(client, asset, name):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.api import listed
-from tests.support.assets import assert_problem, await_state
+from tests.support.assets import assert_problem, await_extras, await_state
 from tests.support.films import Film, Films
 from tests.support.forms import CONTENT_TYPE, file, form, text
 from tests.support.nginx import Nginx
@@ -289,16 +289,15 @@ def test_nothing_is_made_again_of_what_is_here(
 ) -> None:
     """Neither of a key that is repeated nor of bytes that are: no rendition, no still, no index, no second row."""
     path = by_put(thrifty_client, film, {"Idempotency-Key": "once"})
-    ready = await_state(thrifty_client, path.rpartition("/")[2], "ready")
+    await_state(thrifty_client, path.rpartition("/")[2], "ready")
+    ready = await_extras(thrifty_client, path.rpartition("/")[2])
     made = what_was_made(thrifty, ready["id"])
     assert len(made) > 1
     for way in WAYS.values():
         for given in ({"Idempotency-Key": "once"}, {"Idempotency-Key": f"new-{way.__name__}"}, {}):
             assert way(thrifty_client, film, given) == path
     # Work for the workshop is done in the order in which it came: had there been any more, it would be seen by now.
-    other = await_state(
-        thrifty_client, by_put(thrifty_client, vary(film, MIB, 1), {}).rpartition("/")[2], "ready"
-    )
+    other = await_extras(thrifty_client, by_put(thrifty_client, vary(film, MIB, 1), {}).rpartition("/")[2])
     assert thrifty_client.get(path).json() == ready
     assert what_was_made(thrifty, ready["id"]) == made
     assert {asset["id"] for asset in listed(thrifty_client)} == {ready["id"], other["id"]}

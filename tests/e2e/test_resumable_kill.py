@@ -115,7 +115,7 @@ def all_go_on(server: Server, clients: list[PatientClient], durable: int) -> flo
 def test_a_service_killed_in_the_middle_of_uploads_loses_no_acknowledged_byte(
     tmp_path: Path, film: bytes
 ) -> None:
-    run_rounds(tmp_path, film, rounds=4)
+    run_rounds(tmp_path, film, rounds=2)
 
 
 @pytest.mark.torture

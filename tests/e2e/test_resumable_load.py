@@ -119,6 +119,7 @@ def alike_but_for_a_number(film: bytes, size: int) -> Iterator[bytes]:
         yield shared + (16).to_bytes(4) + b"free" + number.to_bytes(8)
 
 
+@pytest.mark.torture
 def test_fifty_uploads_at_once_cost_little_memory(tmp_path: Path, film: bytes) -> None:
     with running_server(tmp_path, transcode_workers=0) as server:
         growth = run_concurrent(server, film, 4 * MIB)

@@ -20,7 +20,7 @@ from playwright.async_api import Browser
 
 from tests.e2e.conftest import Library, Site
 from tests.support.api import put_in
-from tests.support.assets import await_state
+from tests.support.assets import await_extras, await_state
 from tests.support.clock_film import FPS, SECONDS, make_clock_film
 from tests.support.nginx import running_nginx
 from tests.support.players import Kind, Player, Report, Seek, playing
@@ -41,7 +41,9 @@ class Way(NamedTuple):
     path: str
 
 
-WAYS = [Way("hls.js", "hls"), Way("shaka", "hls"), Way("shaka", "dash")]
+WAYS = [Way("hls.js", "hls"), SHAKA_HLS := Way("shaka", "hls"), Way("shaka", "dash")]
+# Of the long film another player is left to `make torture`: it plays shorter ones below.
+SOME_WAYS = [pytest.param(way, marks=[pytest.mark.torture] if way.kind == "shaka" else []) for way in WAYS]
 Note = Callable[[str, object], None]
 
 
@@ -88,11 +90,11 @@ def made(server: Server, asset_id: str) -> dict[str, int]:
     return {one["name"]: one["made_segments"] for one in asset["renditions"] if not one["packaged"]}
 
 
-async def ten_seeks(player: Player, seed: int) -> list[Seek]:
-    """Seeks to the middles of ten random frames; each must be on the screen then, or a neighbour."""
+async def ten_seeks(player: Player, seed: int, count: int = SEEKS) -> list[Seek]:
+    """Seeks to the middles of ten (or `count`) random frames; each must be on the screen then, or a neighbour."""
     chance = random.Random(seed)
     seeks = []
-    for number in chance.sample(range(SECONDS * FPS), SEEKS):
+    for number in chance.sample(range(SECONDS * FPS), count):
         seek = await player.seek((number + 0.5) / FPS)
         assert seek.frame is not None, f"no frame of the film is shown at {seek.aim} s"
         assert abs(seek.frame - number) <= 1, f"at {seek.aim} s frame {seek.frame} is shown, not {number}"
@@ -132,7 +134,9 @@ def note(record_property: Note) -> Note:
 
 
 @pytest.mark.parametrize(
-    "ahead", [False, True], ids=["nothing made ahead", "while the film is made from its start"]
+    "ahead",
+    [False, pytest.param(True, marks=pytest.mark.torture)],
+    ids=["nothing made ahead", "while the film is made from its start"],
 )
 async def test_ten_seeks_into_a_film_of_which_nothing_is_encoded(
     tmp_path: Path, browser: Browser, foreign_clock_film: Path, note: Note, ahead: bool
@@ -145,19 +149,19 @@ async def test_ten_seeks_into_a_film_of_which_nothing_is_encoded(
         if not ahead:
             assert set(made(server, asset["id"]).values()) == {0}
         master = f"{url}{asset['playback']['hls']}"
-        for what in ("not made yet", "already made"):
+        for what, count in (("not made yet", SEEKS), ("already made", 3)):
             # A context of its own: nothing is in the browser's cache.
             async with playing(browser, "hls.js", master, rendition=rendition["name"]) as player:
                 assert player.opened.duration == pytest.approx(SECONDS, abs=0.2)
-                tell(note, what, await ten_seeks(player, seed=3))
+                tell(note, what, await ten_seeks(player, seed=3, count=count))
                 assert_clean(await player.report())
         if not ahead:
             assert 0 < made(server, asset["id"])[rendition["name"]] < rendition["segments"]
 
 
 @asynccontextmanager
-async def watched_for_encoders(server: Server) -> AsyncIterator[list[str]]:
-    """The command lines of all ffmpegs that the service runs meanwhile; it is waited for those that run before."""
+async def watched_for_encoders(server: Server, asset_id: str) -> AsyncIterator[list[str]]:
+    """The command lines of all ffmpegs that the service runs meanwhile; it is waited for what an upload itself starts."""
     seen: dict[tuple[int, int], str] = {}
 
     def running() -> list[tuple[int, int, str]]:
@@ -168,6 +172,8 @@ async def watched_for_encoders(server: Server) -> AsyncIterator[list[str]]:
             seen.update({(pid, started): name for pid, started, name in running()})
             await asyncio.sleep(LOOK_SECONDS)
 
+    with server.client() as client:
+        await_extras(client, asset_id)
     wait_until(lambda: not running(), QUIET_SECONDS, "the upload's own ffmpegs end")
     watching = asyncio.create_task(look())
     found: list[str] = []
@@ -178,7 +184,7 @@ async def watched_for_encoders(server: Server) -> AsyncIterator[list[str]]:
         found += seen.values()
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.path} by {way.kind}")
+@pytest.mark.parametrize("way", SOME_WAYS, ids=lambda way: f"{way.path} by {way.kind}")
 async def test_what_the_browser_decodes_is_played_without_an_encoder(
     tmp_path: Path, browser: Browser, clock_film: Path, note: Note, way: Way
 ) -> None:
@@ -189,13 +195,13 @@ async def test_what_the_browser_decodes_is_played_without_an_encoder(
         # hls.js has to begin with what costs nothing by itself, and to stay there. Shaka goes by the bit rate alone, and
         # the bound of this simple film's 240p is above what its original has.
         rendition = "source" if way.kind == "shaka" else None
-        async with watched_for_encoders(server) as encoders:
+        async with watched_for_encoders(server, asset["id"]) as encoders:
             async with playing(browser, way.kind, address, rendition=rendition) as player:
                 seeks = await ten_seeks(player, seed=5)
                 await player.play(10)
                 report = await player.report()
             async with playing(browser, way.kind, address, rendition=rendition) as player:
-                tell(note, "packaged, asked for again", await ten_seeks(player, seed=5))
+                tell(note, "packaged, asked for again", await ten_seeks(player, seed=5, count=3))
         tell(note, "packaged", seeks)
         assert encoders == []
         assert set(made(server, asset["id"]).values()) <= {0}
@@ -204,6 +210,8 @@ async def test_what_the_browser_decodes_is_played_without_an_encoder(
         assert report.reloaded == {} or way.kind == "shaka"  # it empties its buffer when it jumps
 
 
+# Whatever plays them, the service encodes 1080p meanwhile.
+LONG = {"long_362s_1080p_moovend.mp4", "hevc_1080p_10s.mp4"}
 # What is odd about each is said in the corpus' own index.
 CORPUS = [
     "bbb_480p_30s_51_moovend.mp4",
@@ -217,19 +225,25 @@ CORPUS = [
     "phone_rot90.mp4",
     "audio_only_15s.mp4",
 ]
-# DASH names the same segments; these differ in how they begin, what they are made of, and what they lack.
-BY_DASH = {
+# Another player, and DASH, which names the same segments: these differ in how they begin, what they are made of, and what
+# they lack.
+BY_SHAKA = {
     "bbb_480p_30s_51_moovend.mp4",
     "editlist_positive_shift.mp4",
     "h264_ac3_srt.mkv",
     "audio_only_15s.mp4",
 }
-LONGEST_PLAYED = 15.0  # seconds of the film
+LONGEST_PLAYED = 6.0  # seconds of the film
 
 
 @pytest.mark.parametrize(
     ("name", "way"),
-    [(name, way) for name in CORPUS for way in WAYS if way.path != "dash" or name in BY_DASH],
+    [
+        pytest.param(name, way, marks=[pytest.mark.torture] if name in LONG or way == SHAKA_HLS else [])
+        for name in CORPUS
+        for way in WAYS
+        if way.kind == "hls.js" or name in BY_SHAKA
+    ],
     ids=lambda value: f"{value.path} by {value.kind}" if isinstance(value, Way) else value,
 )
 async def test_films_as_they_come_play_and_seek(

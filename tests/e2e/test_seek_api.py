@@ -49,6 +49,21 @@ def test_keyframe_mode_begins_at_the_keyframe(client: httpx.Client, asset: dict[
     assert (found["time"], found["frame_time"]) == (2.0, 3.2)
 
 
+def test_the_timeline_has_the_keyframes_and_what_is_made(client: httpx.Client, asset: dict[str, Any]) -> None:
+    answer = client.get(f"/api/v1/assets/{asset['id']}/timeline")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    found = answer.json()
+    assert (found["duration"], found["keyframes"], found["keyframe_count"]) == (4.0, [0.0, 2.0], 2)
+    assert [(one["name"], one["made"]) for one in found["renditions"]] == [
+        (one["name"], [[0, one["segments"]]]) for one in asset["renditions"]
+    ]
+    for one in found["renditions"]:
+        assert len(found["grids"][one["grid"]]) == one["made"][0][1] + 1
+    head = client.head(f"/api/v1/assets/{asset['id']}/timeline")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == answer.headers["content-length"]
+
+
 def test_an_asset_says_how_well_it_seeks(asset: dict[str, Any]) -> None:
     verdict = asset["seekability"]
     assert (verdict["keyframe_longest_seconds"], verdict["moov"]) == (2.0, "end")

@@ -29,6 +29,11 @@ STRANGE_KEY = bytes(32)
 FILM = Film(seconds=13, size=(640, 480))
 FILES = ("original.mp4", "download", "source.mp4", "audio.m4a")
 POSTER = "poster.jpg"
+FRAMES = (
+    "frame.jpg?t=12&width=64",
+    "frame.jpg?t=0&mode=keyframe&width=64",
+    "frame.jpg?t=7.5&width=64&blur=9",
+)
 LISTS = ("hls/master.m3u8", "dash/manifest.mpd", "hls/source/index.m3u8", "hls/audio/index.m3u8")
 SEGMENTS = (
     "hls/source/init.mp4",
@@ -37,7 +42,9 @@ SEGMENTS = (
     "hls/240p/init.mp4",
     "hls/240p/2.m4s",
 )
-ALL = (*FILES, POSTER, *LISTS, "hls/source/iframes.m3u8", *SEGMENTS)
+BOARDS = ("storyboard.vtt", "storyboard.json", "hls/images/index.m3u8", "hls/images/tiles.m3u8")
+PREVIEWS = ("storyboard/0.jpg", "storyboard/tiles/1.jpg", "hls/images/init.mp4", "hls/images/0.m4s")
+ALL = (*FILES, POSTER, *FRAMES, *LISTS, "hls/source/iframes.m3u8", *SEGMENTS, *BOARDS, *PREVIEWS)
 EVERYTHING = (*ALL, "subtitles/0.vtt", "hls/subtitles-0/index.m3u8")
 ABSENT = (
     "hls/nope/0.m4s",
@@ -81,12 +88,18 @@ def theatre(films: Films, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         film, other = ids
         wait_until(lambda: all(_has_still(client, each) for each in ids), 60, "both films have a still")
         client.patch(f"/api/v1/assets/{other}", json={"visibility": "public"}).raise_for_status()
+        wait_until(lambda: all(_has_previews(client, each) for each in ids), 60, "both films have previews")
         yield Theatre(server, client, viewer, film, other)
 
 
 def _has_still(client: httpx.Client, asset: str) -> bool:
     playback = client.get(f"/api/v1/assets/{asset}").raise_for_status().json()["playback"]
     return playback["poster"] is not None
+
+
+def _has_previews(client: httpx.Client, asset: str) -> bool:
+    previews = client.get(f"/api/v1/assets/{asset}").raise_for_status().json()["previews"]
+    return previews is not None and bool(previews["complete"])
 
 
 def token(asset: str, *, key: bytes = KEYS["new"], **said: Any) -> str:
@@ -109,7 +122,9 @@ def test_without_a_token_nothing_of_a_signed_film_is_given_and_nothing_is_made_o
         address = f"/media/{theatre.film}/{path}"
         assert_problem(theatre.viewer.get(address), 403, "playback_denied")
         assert_problem(
-            theatre.viewer.get(f"{address}?v=1", headers={"Range": "bytes=0-9"}), 403, "playback_denied"
+            theatre.viewer.get(f"{address}{'&' if '?' in path else '?'}v=1", headers={"Range": "bytes=0-9"}),
+            403,
+            "playback_denied",
         )
         assert theatre.viewer.head(address).status_code == 403
         # An API key is no ticket: players do not send it, and pages would learn to.
@@ -143,7 +158,7 @@ def test_with_a_token_all_of_it_is_there_as_it_is_of_a_public_film(theatre: Thea
     public = theatre.viewer.get(f"/media/{theatre.other}/{path}")
     assert signed.status_code == public.status_code == 200
     assert signed.headers["content-type"] == public.headers["content-type"]
-    if path not in LISTS and "iframes" not in path:
+    if path not in (*LISTS, *BOARDS) and "iframes" not in path:
         assert signed.content == public.content or "240p" in path
     assert signed.headers["access-control-allow-origin"] == "*"
     head = theatre.viewer.head(way(theatre.film, path, token(theatre.film)))
@@ -162,7 +177,9 @@ def test_no_answer_outlives_its_token_in_a_cache(theatre: Theatre) -> None:
     playlist = theatre.viewer.get(way(theatre.film, "hls/source/index.m3u8", text))
     assert playlist.headers["cache-control"] == "no-cache"
     segment = next(line for line in playlist.text.splitlines() if ".m4s" in line)
-    for path in (POSTER, "original.mp4", f"hls/source/{segment}"):
+    said = theatre.client.get(f"/api/v1/assets/{theatre.film}").json()
+    poster = said["playback"]["poster"].rpartition("/")[2]  # with its version
+    for path in (poster, FRAMES[0], "original.mp4", f"hls/source/{segment}"):
         directives = theatre.viewer.get(way(theatre.film, path, text)).headers["cache-control"].split(", ")
         assert directives[0] == "public"
         assert 90 <= int(directives[1].removeprefix("max-age=")) <= 100
@@ -358,7 +375,7 @@ def test_a_window_opens_the_segments_in_which_it_is_shown(theatre: Theatre) -> N
 
 def test_what_has_the_whole_film_in_it_is_outside_of_every_window(theatre: Theatre) -> None:
     text = token(theatre.film, window=(0, 60_000))
-    for path in (*FILES, "subtitles/0.vtt", "hls/subtitles-0/index.m3u8"):
+    for path in (*FILES, "subtitles/0.vtt", "hls/subtitles-0/index.m3u8", *BOARDS, *PREVIEWS):
         assert_problem(theatre.viewer.get(way(theatre.film, path, text)), 403, "outside_window")
     for path in (POSTER, *LISTS, "hls/source/init.mp4"):
         assert theatre.viewer.get(way(theatre.film, path, text)).status_code == 200

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import FILM_SECONDS, Library, Site
 from tests.support.browser import complaints
@@ -69,6 +70,17 @@ async def reaches(page: Page, start: float, stop: float = FILM_SECONDS) -> None:
         await page.evaluate(REACHES, [start, stop])
 
 
+async def open_menu(page: Page, name: str) -> Locator:
+    """The choices of one of the player's menus, which is open then."""
+    await page.get_by_role("button", name="Settings").click()
+    await page.get_by_role("menuitem", name=name).click()
+    return page.get_by_role("menuitemradio")
+
+
+async def choose(page: Page, name: str, words: str) -> None:
+    await (await open_menu(page, name)).filter(has_text=re.compile(f"^{re.escape(words)}$")).click()
+
+
 async def time_is(page: Page, seconds: float, within: float = 0.01) -> None:
     await reaches(page, seconds - within, seconds + within)
 
@@ -114,7 +126,12 @@ async def test_a_link_starts_at_its_time_and_can_be_made_there(page: Page, site:
 
 async def test_keys_seek_wherever_the_focus_is(page: Page, site: Site, asset: str) -> None:
     await watch(page, site, asset)
-    for focus in ("document.activeElement.blur()", "document.querySelector('video').focus()"):
+    for focus in (
+        "document.activeElement.blur()",
+        "document.querySelector('video').focus()",
+        "document.querySelector('media-time-range').range.focus()",
+        "document.querySelector('.control-row media-play-button').focus()",
+    ):
         await page.evaluate(focus)
         for key, seconds in (("5", 6), ("ArrowRight", 11), ("j", 1), ("l", 11), ("ArrowLeft", 6), ("0", 0)):
             await page.keyboard.press(key)
@@ -198,7 +215,8 @@ async def test_without_scripted_media_the_original_plays_by_ranges(
     await watch(page, site, asset, "?t=2.5")
     assert "/original.mp4" in str(await page.evaluate("document.querySelector('video').currentSrc"))
     await time_is(page, 2.5)
-    await expect(page.get_by_label("Quality")).to_have_count(0)
+    await page.get_by_role("button", name="Settings").click()
+    await expect(page.get_by_role("menuitem")).to_have_text(["SpeedNormal"])
 
 
 async def test_the_quality_can_be_chosen_and_changes_at_the_same_place(
@@ -206,12 +224,15 @@ async def test_the_quality_can_be_chosen_and_changes_at_the_same_place(
 ) -> None:
     await watch(page, site, asset, "?t=6.25")
     await time_is(page, 6.25)
-    quality = page.get_by_label("Quality")
-    await expect(quality.locator("option").first).to_have_text("Automatic, now Original (360p)")
+    qualities = await open_menu(page, "Quality")
+    await expect(qualities.first).to_have_text("Automatic, now Original (360p)")
+    await expect(qualities.first).to_be_checked()
     async with page.expect_request("**/hls/240p/*.m4s*"):
-        await quality.select_option("240p")
-    await expect(quality.locator(":checked")).to_have_text("240p")
+        await qualities.get_by_text("240p", exact=True).click()
+    await open_menu(page, "Quality")
+    await expect(page.get_by_role("menuitemradio", checked=True)).to_have_text("240p")
     await time_is(page, 6.25)
+    await page.keyboard.press("Escape")
     # The keys are the player's again, although the menu was the last thing touched.
     await page.keyboard.press("ArrowLeft")
     await time_is(page, 1.25)
@@ -221,11 +242,15 @@ async def test_sounds_and_subtitles_can_be_chosen(page: Page, site: Site, librar
     film = shared_file("corpus/h264_ac3_srt.mkv").read_bytes()
     asset = await library.put(film, "subtitled.mkv")
     await watch(page, site, asset["id"])
-    subtitles = page.get_by_label("Subtitles")
-    await expect(subtitles.locator(":checked")).to_have_text("Off")
+    subtitles = await open_menu(page, "Subtitles")
+    await expect(page.get_by_role("menuitemradio", checked=True)).to_have_text("Off")
     async with page.expect_request("**/*.vtt*"):
-        await subtitles.select_option(index=1)
+        await subtitles.nth(1).click()
     shown = "[...document.querySelector('video').textTracks].some((track) => track.mode === 'showing')"
+    assert await page.evaluate(shown)
+    await page.keyboard.press("c")
+    assert not await page.evaluate(shown)
+    await page.keyboard.press("c")
     assert await page.evaluate(shown)
 
 
@@ -240,7 +265,7 @@ async def test_waiting_for_a_segment_is_said_in_words(page: Page, site: Site, as
         "**/hls/240p/*.m4s*", hold
     )  # from the start: else a quick machine has loaded all of it by then
     await watch(page, site, asset)
-    await page.get_by_label("Quality").select_option("240p")
+    await choose(page, "Quality", "240p")
     # Whatever was loaded before: only 240p is now, and a seek waits for it.
     await page.evaluate("document.querySelector('video').currentTime = 6")
     await expect(page.get_by_text("This part is being made…")).to_be_visible()
@@ -263,6 +288,27 @@ async def test_a_part_that_cannot_be_made_is_skipped_and_said(page: Page, site: 
     await page.evaluate("document.querySelector('video').currentTime = 5")
     await reaches(page, 8.0, 8.1)
     await page.evaluate(SEEK, 1.0)
+    await leave(page)
+
+
+async def test_a_blurred_likeness_is_shown_until_there_is_a_picture(
+    page: Page, site: Site, asset: str, library: Library
+) -> None:
+    await library.drawn(asset)
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await page.route("**/media/**", hold)
+    await page.goto(f"{site.url}/watch/{asset}")
+    for seen in ("#message", "#video"):
+        await expect(page.locator(seen)).to_have_css(
+            "background-image", re.compile("data:image/webp;base64,")
+        )
+    go_on.set()
+    await expect(page.locator("#video")).to_have_css("background-image", "none", timeout=PLAYABLE_MS)
     await leave(page)
 
 

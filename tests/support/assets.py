@@ -34,6 +34,23 @@ def await_state(client: httpx.Client, asset_id: str, *states: str) -> dict[str, 
     return asset
 
 
+def await_extras(client: httpx.Client, asset_id: str) -> dict[str, Any]:
+    """The asset's JSON once all is there that is made beside its renditions: nothing starts by itself any more."""
+    asset: dict[str, Any] = {}
+
+    def there() -> bool:
+        asset.update(client.get(f"/api/v1/assets/{asset_id}").raise_for_status().json())
+        previews, playback = asset["previews"], asset["playback"]
+        seen = not asset["width"] or (
+            previews and previews["complete"] and playback["poster"] and playback["preview"]
+        )
+        heard = playback["waveform"] or all(one["kind"] != "audio" for one in asset["renditions"])
+        return bool(seen and heard)
+
+    wait_until(there, READY_SECONDS, f"{asset_id} has its previews, its clip and its waveform")
+    return asset
+
+
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The body of an error answer, which must be problem+json (RFC 9457) with `status` and `code`."""
     assert answer.status_code == status, answer.text

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_MS = 20_000.0  # a two-core machine under load is slow, not broken
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",  # the tests may run as root in a container, where Chromium's sandbox refuses to start
@@ -24,6 +25,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Complaints:
@@ -72,7 +76,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page on a laptop's screen, without complaints of any kind."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
     page = await context.new_page()
-    page.set_default_timeout(15_000)  # milliseconds; a two-core machine under load is slow, not broken
+    page.set_default_timeout(PATIENCE_MS)
     complaints[page] = Complaints(page)
     yield page
     heard = complaints.pop(page).unexpected

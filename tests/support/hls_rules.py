@@ -14,12 +14,14 @@ from fractions import Fraction
 from tests.support.hls_syntax import (
     FLOATING,
     IFRAME_ATTRIBUTES,
+    IMAGE_ATTRIBUTES,
     INTEGER,
     MEDIA_ATTRIBUTES,
     ONLY_MASTER,
     ONLY_MEDIA,
     QUOTED,
     STREAM_ATTRIBUTES,
+    TILES_ATTRIBUTES,
     Attributes,
     attributes_of,
     lines_of,
@@ -37,13 +39,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Master:
-    """A multivariant playlist; `media` and `iframes` are the attributes of EXT-X-MEDIA and EXT-X-I-FRAME-STREAM-INF."""
+    """A multivariant playlist; `media`, `iframes` and `images` are the attributes of EXT-X-MEDIA, EXT-X-I-FRAME-STREAM-INF
+    and EXT-X-IMAGE-STREAM-INF."""
 
     version: int
     independent: bool
     media: tuple[Attributes, ...]
     variants: tuple[Variant, ...]
     iframes: tuple[Attributes, ...]
+    images: tuple[Attributes, ...]
 
     def group(self, kind: str, name: str) -> tuple[Attributes, ...]:
         """The members of a group of that TYPE."""
@@ -54,7 +58,7 @@ class Master:
         """Of all playlists."""
         return {
             *(variant.uri for variant in self.variants),
-            *(one["URI"] for one in (*self.media, *self.iframes) if "URI" in one),
+            *(one["URI"] for one in (*self.media, *self.iframes, *self.images) if "URI" in one),
         }
 
 
@@ -75,6 +79,7 @@ class Media:
     target: int
     independent: bool
     iframes_only: bool
+    images_only: bool
     map_uri: str | None
     segments: tuple[Segment, ...]
 
@@ -90,6 +95,7 @@ def check_master(text: str) -> Master:
     media: list[Attributes] = []
     variants: list[Variant] = []
     iframes: list[Attributes] = []
+    images: list[Attributes] = []
     pending: Attributes | None = None
     for tag, value in lines_of(text, ONLY_MASTER):
         if tag is None:
@@ -106,12 +112,17 @@ def check_master(text: str) -> Master:
             media.append(_media(value))
         elif tag == "EXT-X-STREAM-INF":
             pending = _stream(value, STREAM_ATTRIBUTES)
-        elif tag == "EXT-X-I-FRAME-STREAM-INF":
-            iframes.append(_stream(value, IFRAME_ATTRIBUTES))
-            assert "URI" in iframes[-1], "s4.3.4.3: EXT-X-I-FRAME-STREAM-INF needs a URI"
+        else:
+            found, forms = (
+                (images, IMAGE_ATTRIBUTES)
+                if tag == "EXT-X-IMAGE-STREAM-INF"
+                else (iframes, IFRAME_ATTRIBUTES)
+            )
+            found.append(_stream(value, forms))
+            assert "URI" in found[-1], f"s4.3.4.3: {tag} needs a URI"
     assert pending is None, "s4.3.4.2: the last EXT-X-STREAM-INF has no URI"
     assert variants, "s4.3.4: without variants there is nothing to play"
-    master = Master(version, independent, tuple(media), tuple(variants), tuple(iframes))
+    master = Master(version, independent, tuple(media), tuple(variants), tuple(iframes), tuple(images))
     _check_groups(master)
     for variant in variants:
         for kind in ("AUDIO", "SUBTITLES"):
@@ -146,6 +157,13 @@ def check_media(text: str) -> Media:
         elif tag == "EXT-X-BYTERANGE":
             span = _byte_range(value, segments)
             needed = max(needed, 4)
+        elif tag == "EXT-X-TILES":
+            tiles = attributes_of(value, TILES_ATTRIBUTES)
+            assert seconds is not None, "tiles are of the segment that EXTINF has begun"
+            across, down = map(int, tiles["LAYOUT"].split("x"))
+            assert Fraction(tiles["DURATION"]) * across * down == seconds, (
+                "the tiles last as long as their picture"
+            )
         else:
             if tag in {"EXT-X-MAP", "EXT-X-MEDIA-SEQUENCE"}:
                 assert not segments, f"{tag} comes before the first segment"
@@ -182,6 +200,7 @@ def _whole_media(tags: dict[str, str], segments: list[Segment], needed: int) -> 
         int(target),
         "EXT-X-INDEPENDENT-SEGMENTS" in tags,
         iframes_only,
+        "EXT-X-IMAGES-ONLY" in tags,
         map_uri,
         tuple(segments),
     )
@@ -192,13 +211,18 @@ def check_presentation(master: Master, playlists: Mapping[str, Media]) -> None:
     assert set(playlists) == master.uris, "every URI of the multivariant playlist, and no others"
     subtitles = {one["URI"] for one in master.media if one["TYPE"] == "SUBTITLES"}
     targets = {
-        media.target for uri, media in playlists.items() if uri not in subtitles and not media.iframes_only
+        media.target
+        for uri, media in playlists.items()
+        if uri not in subtitles and not media.iframes_only and not media.images_only
     }
     assert len(targets) == 1, f"s6.2.4: all variants have the same target duration, not {targets}"
     for iframe in master.iframes:
         assert playlists[iframe["URI"]].iframes_only, "s4.3.4.3: EXT-X-I-FRAMES-ONLY is required"
+    for image in master.images:
+        assert "RESOLUTION" in image, "without it Shaka does not know what it shows"
+        assert playlists[image["URI"]].images_only, "EXT-X-IMAGES-ONLY says that these are pictures"
     if master.independent:
-        media = [one for uri, one in playlists.items() if uri not in subtitles]
+        media = [one for uri, one in playlists.items() if uri not in subtitles and not one.images_only]
         assert all(one.independent for one in media), "s4.3.5.1: said of all, but not by each"
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 BOTH = {"EXTM3U", "EXT-X-VERSION", "EXT-X-INDEPENDENT-SEGMENTS"}
-ONLY_MASTER = {"EXT-X-MEDIA", "EXT-X-STREAM-INF", "EXT-X-I-FRAME-STREAM-INF"}
+# EXT-X-IMAGE-STREAM-INF, EXT-X-IMAGES-ONLY and EXT-X-TILES are of the proposal "Image Media Playlists", not of the RFC.
+ONLY_MASTER = {"EXT-X-MEDIA", "EXT-X-STREAM-INF", "EXT-X-I-FRAME-STREAM-INF", "EXT-X-IMAGE-STREAM-INF"}
 ONLY_MEDIA = {
     "EXTINF",
     "EXT-X-BYTERANGE",
@@ -16,8 +17,18 @@ ONLY_MEDIA = {
     "EXT-X-ENDLIST",
     "EXT-X-PLAYLIST-TYPE",
     "EXT-X-I-FRAMES-ONLY",
+    "EXT-X-IMAGES-ONLY",
+    "EXT-X-TILES",
 }
-MANY = {"EXT-X-MEDIA", "EXT-X-STREAM-INF", "EXT-X-I-FRAME-STREAM-INF", "EXTINF", "EXT-X-BYTERANGE"}
+MANY = {
+    "EXT-X-MEDIA",
+    "EXT-X-STREAM-INF",
+    "EXT-X-I-FRAME-STREAM-INF",
+    "EXT-X-IMAGE-STREAM-INF",
+    "EXTINF",
+    "EXT-X-BYTERANGE",
+    "EXT-X-TILES",
+}
 
 INTEGER = re.compile(r"[0-9]{1,20}")
 FLOATING = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -47,6 +58,8 @@ IFRAME_ATTRIBUTES = {
     "VIDEO-RANGE": re.compile("SDR|HLG|PQ"),  # bis s4.4.6.2
     "URI": QUOTED,
 }
+IMAGE_ATTRIBUTES = {name: form for name, form in IFRAME_ATTRIBUTES.items() if name != "VIDEO-RANGE"}
+TILES_ATTRIBUTES = {"RESOLUTION": RESOLUTION, "LAYOUT": RESOLUTION, "DURATION": FLOATING}
 STREAM_ATTRIBUTES = {
     **{name: form for name, form in IFRAME_ATTRIBUTES.items() if name != "URI"},
     "FRAME-RATE": re.compile(r"[0-9]+(\.[0-9]{1,3})?"),

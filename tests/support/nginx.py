@@ -1,4 +1,4 @@
-"""The real nginx with k8s/nginx.conf; only the address it listens on and the one it calls are replaced."""
+"""The real nginx with k8s/nginx.conf; only the address it listens on, the one it calls and where it has files are replaced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.support.processes import wait_until
 
 CONF = Path(__file__).resolve().parents[2] / "k8s" / "nginx.conf"
 LISTEN = "listen 8080"
-UPSTREAM = "server 127.0.0.1:8000"
+UPSTREAM = "include service_address.conf;"
+BLOBS = "alias /data/blobs/;"
 START_SECONDS = 10.0
 
 
@@ -53,24 +54,53 @@ def program() -> str:
     return found
 
 
-def configuration(*, port: int, upstream_port: int, conf: Path = CONF) -> str:
-    """The text of `conf` that listens on `port` of the loopback address and calls `upstream_port`."""
+def configuration(*, port: int, upstream: int | Path, conf: Path = CONF, blobs: Path | None = None) -> str:
+    """The text of `conf` that listens on `port` of the loopback address and calls the port or Unix socket `upstream`.
+
+    `blobs`: where the service's stored files are (DATA_DIR/blobs), for those that nginx is told to send itself.
+    """
+    called = f"unix:{upstream}" if isinstance(upstream, Path) else f"127.0.0.1:{upstream}"
     text = conf.read_text()
-    assert f" {LISTEN} " in text, f"{conf} has no `{LISTEN}` to replace"
-    assert f" {UPSTREAM};" in text, f"{conf} has no `{UPSTREAM}` to replace"
-    return text.replace(LISTEN, f"listen 127.0.0.1:{port}").replace(
-        UPSTREAM, f"server 127.0.0.1:{upstream_port}"
-    )
+    for old, new in (
+        (f" {LISTEN} ", f" listen 127.0.0.1:{port} "),
+        (f" {UPSTREAM}\n", f" server {called};\n"),
+        (f" {BLOBS}\n", f" {BLOBS}\n" if blobs is None else f" alias {blobs}/;\n"),
+    ):
+        assert old in text, f"{conf} has no `{old.strip()}` to replace"
+        text = text.replace(old, new)
+    return text
 
 
 @contextmanager
-def running_nginx(directory: Path, upstream_port: int, conf: Path = CONF) -> Iterator[Nginx]:
-    """nginx in front of a service on `upstream_port`; its logs and pid file go to `directory`."""
+def running_nginx(
+    directory: Path,
+    upstream: int | Path,
+    conf: Path = CONF,
+    *,
+    blobs: Path | None = None,
+    user: str = "root",
+) -> Iterator[Nginx]:
+    """nginx in front of a service on the port or Unix socket `upstream`; its logs and pid file go to `directory`.
+
+    `blobs` as for `configuration`; what reads them, or opens the socket, is `user` if root runs the tests, and else whoever does.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     own_conf = directory / "nginx.conf"
-    own_conf.write_text(configuration(port=port, upstream_port=upstream_port, conf=conf))
-    argv = [program(), "-p", str(directory), "-e", "stderr", "-c", str(own_conf), "-g", "daemon off;"]
+    own_conf.write_text(configuration(port=port, upstream=upstream, conf=conf, blobs=blobs))
+    reaches = blobs is not None or isinstance(upstream, Path)
+    reader = f" user {user};" if reaches and os.geteuid() == 0 else ""  # else nginx makes it `nobody`
+    argv = [
+        program(),
+        "-p",
+        str(directory),
+        "-e",
+        "stderr",
+        "-c",
+        str(own_conf),
+        "-g",
+        f"daemon off;{reader}",
+    ]
     with (directory / "access.log").open("ab") as access, (directory / "error.log").open("ab") as errors:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=access, stderr=errors)
     nginx = Nginx(url=f"http://127.0.0.1:{port}", pid=process.pid, directory=directory)

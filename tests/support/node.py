@@ -50,12 +50,13 @@ class Node:
 
 
 def node_with(name: str, directory: Path) -> Iterator[Node]:
-    """Node.js with the module `name` copied to `directory`; skips without Node.js. For use in a fixture."""
+    """Node.js with the module `name`, and all that it may import, copied to `directory`; skips without Node.js. For use in a fixture."""
     if shutil.which("node") is None:
         pytest.skip("node is absent: the pages' pure modules are tried in the browser only")
     (directory / "package.json").write_text('{"type": "module"}')  # else .js means CommonJS to Node.js
     (directory / "driver.js").write_text(DRIVER)
-    shutil.copy(MODULES / name, directory / name)
+    for module in MODULES.glob("*.js"):
+        shutil.copy(module, directory)
     with subprocess.Popen(
         ["node", "driver.js"], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

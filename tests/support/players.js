@@ -1,4 +1,4 @@
-// The two players that the tests try, behind one interface: window.player. Loaded into an empty page of the service's own
+// The players that the tests try, and a bare <video>, behind one interface: window.player. Loaded into an empty page of the service's own
 // origin by tests/support/players.py, with the globals `readFrame` and, if wanted, `shaka` there before it.
 
 const errors = [];
@@ -33,11 +33,21 @@ function watchFrames(video) {
   video.requestVideoFrameCallback(note);
 }
 
+const isShown = (seconds) => lastFrame !== null && Math.abs(lastFrame - seconds) <= 0.25;
+
 /** Until the frame on the screen is one of about `seconds`; or as long as any machine needs, so that it can be judged. */
 async function shownAt(seconds) {
   const deadline = performance.now() + 2000;
-  while ((lastFrame === null || Math.abs(lastFrame - seconds) > 0.25) && performance.now() < deadline) await pause(5);
+  while (!isShown(seconds) && performance.now() < deadline) await pause(5);
   return lastFrame;
+}
+
+/** A file, and nothing but the browser. */
+async function openFile(video, url, { at }) {
+  const ready = once(video, "loadedmetadata");
+  video.src = at ? `${url}#t=${at}` : url;
+  await ready;
+  return { close: () => video.removeAttribute("src"), shown: () => null, renditions: () => [] };
 }
 
 async function openHls(video, url, { rendition, at }) {
@@ -109,13 +119,14 @@ let video;
 let playing;
 
 window.player = {
-  /** `kind`: "hls.js" | "shaka"; `rendition`: the one to play throughout, null: the player decides; `exact`: ask for nothing before. */
+  /** `kind`: "hls.js" | "shaka" | "file"; `rendition`: the one to play throughout, null: the player decides; `exact`: ask for nothing before. */
   async open(kind, url, { rendition = null, at = 0, exact = false } = {}) {
     performance.setResourceTimingBufferSize(20_000);
     video = Object.assign(document.createElement("video"), { muted: true, width: 640, height: 360 });
     document.body.replaceChildren(video);
     watchFrames(video);
-    playing = await (kind === "hls.js" ? openHls : openShaka)(video, url, { rendition, at, exact });
+    const open = { "hls.js": openHls, shaka: openShaka, file: openFile }[kind];
+    playing = await open(video, url, { rendition, at, exact });
     return { duration: video.duration, width: video.videoWidth, renditions: playing.renditions() };
   },
 
@@ -127,12 +138,14 @@ window.player = {
     await seeked;
     const seeked_ms = performance.now() - begun;
     const media_time = video.videoWidth ? await shownAt(seconds) : null;
+    const shown_ms = isShown(seconds) ? performance.now() - begun : null;
     return {
       aim: seconds,
       landed: video.currentTime,
       media_time,
       frame: video.videoWidth ? readFrame(video) : null,
       seeked_ms,
+      shown_ms,
       rendition: playing.shown(),
       requests: requests(begun),
     };

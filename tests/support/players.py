@@ -1,4 +1,4 @@
-"""hls.js and Shaka in Chromium, and an eye on all they do: what they fetch and how often, and which frame they show.
+"""hls.js, Shaka and a bare <video> in Chromium, and an eye on all they do: what they fetch and how often, and which frame they show.
 
 They play in an empty page of the service's own origin, so that PerformanceResourceTiming tells all. hls.js is the one that
 our pages carry, set as they set it; Shaka comes from node_modules, for the tests only.
@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page
 
 from tests.support.clock_film import READ_FRAME
 
-Kind = Literal["hls.js", "shaka"]
+Kind = Literal["hls.js", "shaka", "file"]
 
 SHAKA = (
     Path(__file__).resolve().parents[2]
@@ -54,13 +54,17 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seek(msgspec.Struct, frozen=True, kw_only=True):
-    """One seek. `frame` is read from the picture, None when there is no bar code; `media_time` is the frame's own, in s."""
+    """One seek. `frame` is read from the picture, None when there is no bar code; `media_time` is the frame's own, in s.
+
+    `shown_ms`: until a frame of about that time was on the screen, None if none came.
+    """
 
     aim: float
     landed: float
     media_time: float | None
     frame: int | None
     seeked_ms: float
+    shown_ms: float | None
     rendition: str | None
     requests: list[Request]
 
@@ -131,7 +135,7 @@ async def playing(
 ) -> AsyncIterator[Player]:
     """A player in a browser context of its own, with an empty cache, that has the film's metadata; it does not play yet.
 
-    `url` is of a master playlist or a manifest. `rendition`: stick to this one. `exact`: ask for nothing that is shown
+    `url` is of a master playlist, a manifest or a file. `rendition`: stick to this one. `exact`: ask for nothing that is shown
     before. Skips without Shaka.
     """
     origin = "/".join(url.split("/")[:3])

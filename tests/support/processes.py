@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,8 +50,15 @@ def look_up(pid: int) -> Process | None:
 
 
 def children(pid: int) -> list[Process]:
-    """The direct children of `pid`."""
-    return [process for process in processes() if process.parent == pid]
+    """The direct children of `pid`. One may be left out while another one ends (proc(5), /proc/PID/task/TID/children)."""
+    try:
+        listed = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except (
+        FileNotFoundError,
+        ProcessLookupError,
+    ):  # a thread has ended, or the kernel is built without these lists
+        return [process for process in processes() if process.parent == pid]
+    return [found for text in listed for child in text.split() if (found := look_up(int(child)))]
 
 
 def descendants(pid: int) -> list[Process]:
@@ -82,6 +90,13 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    """`wait_until` for what has to be awaited itself: what only the catalog knows. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 # whoever knows tells nobody
+            await asyncio.sleep(0.001)
 
 
 def adopt_orphans() -> None:

@@ -16,6 +16,8 @@ from litestar.types import ASGIApp
 
 from media_service.errors import MediaServiceError
 from media_service.server.listener import Listener
+from media_service.server.repeating import protocol_class
+from media_service.server.sockets import address, bound
 from media_service.store.local_blobs import LocalBlobs
 from media_service.web.problems import on_own_error
 from media_service.web.send import DeliveryResponse
@@ -37,7 +39,7 @@ def create_app(blobs: LocalBlobs) -> Litestar:
             f"{found.st_mtime_ns:x}-{found.st_size:x}",
             int(found.st_mtime),
         )
-        return DeliveryResponse(plan(request.method, request.scope["headers"], representation), blobs)
+        return DeliveryResponse(plan(request.method, request.scope["headers"], representation), blobs.open)
 
     return Litestar(
         [file], exception_handlers={MediaServiceError: on_own_error}, openapi_config=None, logging_config=None
@@ -47,7 +49,14 @@ def create_app(blobs: LocalBlobs) -> Litestar:
 def main() -> None:
     """Serve until a signal ends it."""
     app = create_app(LocalBlobs(Path(sys.argv[1])))
-    Listener(app, host="127.0.0.1", port=0, shutdown_seconds=2, on_stopping=lambda: None).run()
+    with bound(host="127.0.0.1", port=0, unix_socket="", send_buffer_bytes=0, unsent_bytes=0) as sockets:
+        Listener(
+            app,
+            protocol=protocol_class(),
+            shutdown_seconds=2,
+            on_listening=lambda: print(f"media_service listens on {address(sockets)}", flush=True),
+            on_stopping=lambda: None,
+        ).run(sockets)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -15,11 +16,25 @@ class Head:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def parsed(cls, raw: bytes) -> Self:
+        """The head of these lines, without the blank one at their end."""
+        status, *lines = raw.decode("latin-1").split("\r\n")
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            name, value = name.strip().lower(), value.strip()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return cls(int(status.split()[1]), headers)
+
 
 class RawConnection:
     """One connection to a port of the loopback address; a context manager that closes it."""
 
-    def __init__(self, port: int, *, timeout: float = 20.0, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, port: int, *, timeout: float = 20.0, receive_buffer: int | None = None, piece: int = 1 << 16
+    ) -> None:
+        self._piece = piece  # most bytes that are taken at a time
         self._socket = socket.socket()
         if receive_buffer is not None:  # before connecting: the TCP window is agreed on then
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -49,6 +64,22 @@ class RawConnection:
         """Send all of it."""
         self._socket.sendall(data)
 
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Its own and the server's."""
+        own: int = self._socket.getsockname()[1]
+        other: int = self._socket.getpeername()[1]
+        return own, other
+
+    def half_close(self) -> None:
+        """Say that nothing more is sent (FIN); what comes is still read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Close as somebody who is just not there any more: the other side gets RST instead of FIN."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
     def send_chunk(self, data: bytes) -> None:
         """Send one chunk of a chunked body; an empty one ends it (RFC 9112 s7.1)."""
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
@@ -60,13 +91,7 @@ class RawConnection:
                 raise ConnectionError(f"closed within a head: {bytes(self._received)!r}")
         raw, _, rest = bytes(self._received).partition(b"\r\n\r\n")
         self._received[:] = rest
-        status, *lines = raw.decode("latin-1").split("\r\n")
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            name, value = name.strip().lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return Head(int(status.split()[1]), headers)
+        return Head.parsed(raw)
 
     def body(self, size: int) -> bytes:
         """The next `size` bytes; fewer when the connection ends before."""
@@ -95,6 +120,11 @@ class RawConnection:
         return data
 
     @property
+    def pending(self) -> bytes:
+        """What has been received and not asked for yet."""
+        return bytes(self._received)
+
+    @property
     def closed_by_peer(self) -> bool:
         """Whether the other side has closed, or does so within the time-out; what it sent before is lost."""
         try:
@@ -104,7 +134,7 @@ class RawConnection:
 
     def _more(self) -> bool:
         try:
-            data = self._socket.recv(1 << 16)
+            data = self._socket.recv(self._piece)
         except ConnectionResetError:
             return False
         self._received += data

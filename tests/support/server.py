@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -63,6 +64,14 @@ class Server:
         """How many file descriptors it holds."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def open_sockets(self) -> int:
+        """How many of its descriptors are sockets: unlike files and pipes, of no concern to what it makes of films."""
+        count = 0
+        for link in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since the directory was read
+                count += str(link.readlink()).startswith("socket:")
+        return count
+
     def kill(self) -> None:
         """SIGKILL, as a power cut would; returns when it is gone. Its children must follow by themselves."""
         self._process.kill()
@@ -113,11 +122,14 @@ class Server:
 
 
 @contextmanager
-def running_server(directory: Path, **settings: object) -> Iterator[Server]:
+def running_server(
+    directory: Path, *, module: Any = ("media_service", "serve"), **settings: object
+) -> Iterator[Server]:
     """A service with its data in `directory`/media, ended on the way out: in good order, or killed if the test failed.
 
     `settings` are the fields of media_service.settings.Settings. The same directory again is a restart. With
-    `admin_token=""` the service makes its own token. On failure its log is printed.
+    `admin_token=""` the service makes its own token. On failure its log is printed. `module`: what Python runs, with
+    arguments (a sequence of str; so typed, callers could not give their settings as a dict).
     """
     data_dir = directory / "media"
     chosen: dict[str, object] = {"port": 0, "data_dir": data_dir, "admin_token": TOKEN, **settings}
@@ -127,7 +139,7 @@ def running_server(directory: Path, **settings: object) -> Iterator[Server]:
     log = directory / f"server-{len(list(directory.glob('server-*.log'))) + 1}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "media_service", "serve"],
+            [sys.executable, "-m", *module],
             cwd=CHECKOUT,
             env=environment,
             stdin=subprocess.DEVNULL,

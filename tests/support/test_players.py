@@ -70,6 +70,8 @@ async def test_it_tells_the_frame_and_what_was_fetched_for_it(
             seek = await player.seek((number + 0.5) / FPS)
             assert seek.frame is not None
             assert abs(seek.frame - number) <= 1
+            assert seek.shown_ms is not None
+            assert seek.shown_ms >= seek.seeked_ms > 0
         again = await player.seek((951 + 0.5) / FPS)
         assert again.segment is None
         report = await player.report()

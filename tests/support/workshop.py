@@ -18,6 +18,7 @@ from media_service.store.keys import original_key
 from media_service.store.local_blobs import LocalBlobs
 from media_service.store.records import Asset
 from media_service.wire.representation import BlobExtent, Extent
+from media_service.work.clips import ClipMaker
 from media_service.work.demand import Demand
 from media_service.work.events import Events
 from media_service.work.extras import Extras
@@ -26,9 +27,12 @@ from media_service.work.indexes import Indexes
 from media_service.work.indexing import Indexer
 from media_service.work.inits import Inits
 from media_service.work.outlines import Outlines
+from media_service.work.posters import Posters
+from media_service.work.previewing import Previewer
 from media_service.work.runner import Means
 from media_service.work.tasks import Tasks
 from media_service.work.transcoding import Transcoder
+from media_service.work.waveforms import WaveformMaker
 from tests.support.processes import ffmpegs
 
 DAY_SECONDS = 86_400.0
@@ -77,6 +81,15 @@ class Workshop:
             events=self.events,
             limits=self.limits,
             scanning=self._scanning,
+            posters=self.posters(blobs=blobs),
+        )
+
+    def posters(self, *, blobs: LocalBlobs | None = None) -> Posters:
+        return Posters(self.means(blobs=blobs), self.events)
+
+    def previewer(self, *, blobs: LocalBlobs | None = None) -> Previewer:
+        return Previewer(
+            catalog=self.catalog, blobs=blobs or self.blobs, events=self.events, limits=self.limits
         )
 
     def means(self, *, blobs: LocalBlobs | None = None) -> Means:
@@ -112,6 +125,9 @@ class Workshop:
                 events=self.events,
                 indexer=self.indexer(blobs=blobs),
                 extras=self.extras(blobs=blobs),
+                previewer=self.previewer(blobs=blobs),
+                clips=ClipMaker(self.means(blobs=blobs), quiet=self.at_work.quiet),
+                waveforms=WaveformMaker(self.means(blobs=blobs)),
                 transcoder=self.transcoder(self.at_work, blobs=blobs, ahead=ahead),
                 going=self.at_work,
                 transcode_workers=workers,
