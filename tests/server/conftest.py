@@ -19,10 +19,18 @@ def content() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def film(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def film_file(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The descriptor of a file of them."""
     path: Path = tmp_path_factory.mktemp("film") / "film"
     path.write_bytes(content)
     descriptor = os.open(path, os.O_RDONLY)
     yield descriptor
     os.close(descriptor)
+
+
+@pytest.fixture
+def film(film_file: int) -> int:
+    """The same, in memory: since it was written, the other tests may have filled that with theirs."""
+    piece = [bytearray(FILE_BYTES)]
+    assert os.preadv(film_file, piece, 0) == FILE_BYTES
+    return film_file

@@ -42,6 +42,16 @@ async function shownAt(seconds) {
   return lastFrame;
 }
 
+/**
+ * Until the first frame has been told of, and the next will be. Chromium tells nobody of a frame that comes while it tells of another,
+ * and a film that stands still shows no third one.
+ */
+async function watched(video) {
+  const deadline = performance.now() + 2000;
+  while (video.videoWidth && lastFrame === null && performance.now() < deadline) await pause(5);
+  await new Promise(requestAnimationFrame);
+}
+
 /** A file, and nothing but the browser. */
 async function openFile(video, url, { at }) {
   const ready = once(video, "loadedmetadata");
@@ -127,6 +137,7 @@ window.player = {
     watchFrames(video);
     const open = { "hls.js": openHls, shaka: openShaka, file: openFile }[kind];
     playing = await open(video, url, { rendition, at, exact });
+    await watched(video);
     return { duration: video.duration, width: video.videoWidth, renditions: playing.renditions() };
   },
 
