@@ -146,14 +146,14 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def sites(film: int, content: bytes) -> Iterator[dict[str, Site]]:
+def sites(film_file: int, content: bytes) -> Iterator[dict[str, Site]]:
     """One for each loop."""
     with ExitStack() as stack:
         # What the connections of a server share is freed at the next look: else each test waits for that a second.
         stack.enter_context(pytest.MonkeyPatch.context()).setattr(patience, "LOOK_SECONDS", 0.02)
         made = {}
         for loop in LOOPS:
-            app, reads = Films(film, len(content)), Reads()
+            app, reads = Films(film_file, len(content)), Reads()
             # Where a connection ends, it is not for want of requests.
             server = stack.enter_context(served(app, loop, http=reads.protocol, timeout_keep_alive=60))
             made[loop] = Site(app, reads, server)
