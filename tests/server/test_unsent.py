@@ -49,7 +49,7 @@ def test_who_takes_bytes_fast_may_hold_the_double_each_time() -> None:
             assert unsent.due == TAKEN_TIMES * limit_of(server)  # a quarter is lost at most
             unsent.consider(FAST)
             seen.append(limit_of(server))
-        assert seen == [128 << 10, 256 << 10, 512 << 10, 1 << 20, MOST_BYTES]
+        assert seen == [128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20, MOST_BYTES]
 
 
 def test_who_takes_them_slowly_may_hold_no_more() -> None:

@@ -9,13 +9,14 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from media_service.server import zero_copy
 from media_service.server.writable import Writable
-from media_service.server.zero_copy import PROBED_BYTES, TURN_BYTES, ClientGone, FileEnded, Sender
+from media_service.server.zero_copy import PAGE_BYTES, PROBED_BYTES, TURN_BYTES, ClientGone, FileEnded, Sender
 
 
 class Transport(asyncio.BaseTransport):
@@ -70,6 +71,64 @@ async def test_what_fits_goes_at_once(line: Line, film: int, content: bytes) -> 
     assert not line.sender.waits
     wanted = b"held" + content[5:1005] + content[:10] + b"only held"
     assert await line.read(len(wanted)) == wanted
+
+
+@pytest.fixture
+def begun_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where in the file each sendfile(2) of a test begins."""
+    begun: list[int] = []
+    real = os.sendfile
+
+    def sendfile(out: int, file: int, offset: int, count: int) -> int:
+        begun.append(offset)
+        return real(out, file, offset, count)
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    return begun
+
+
+@pytest.mark.parametrize("start", [0, 1, PAGE_BYTES - 1, PAGE_BYTES, 5 * PAGE_BYTES + 7])
+async def test_what_is_before_a_page_goes_with_the_head(
+    line: Line, film: int, content: bytes, begun_at: list[int], start: int
+) -> None:
+    head = b"h" * (PAGE_BYTES - start % 7)
+    assert line.sender.begin(head, film, start, 70_000)
+    assert await line.read(len(head) + 70_000) == head + content[start : start + 70_000]
+    assert begun_at == [-(-start // PAGE_BYTES) * PAGE_BYTES]
+
+
+@pytest.mark.parametrize(
+    "wish", [(b"", 70_000), (b"h" * (PAGE_BYTES + 1), 70_000), (b"head", PAGE_BYTES - 10), (b"head", 5)]
+)
+async def test_nothing_is_copied_without_a_head_for_one_that_is_large_or_of_a_page(
+    line: Line, film: int, content: bytes, begun_at: list[int], wish: tuple[bytes, int]
+) -> None:
+    head, count = wish
+    assert line.sender.begin(head, film, 10, count)
+    assert await line.read(len(head) + count) == head + content[10 : 10 + count]
+    assert begun_at == [10]
+
+
+async def test_what_is_before_a_page_and_not_in_memory_is_not_waited_for(
+    line: Line, film: int, content: bytes, begun_at: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.preadv
+
+    def cold(file: int, buffers: Any, offset: int, flags: int = 0) -> int:
+        if offset == 10:
+            raise BlockingIOError(errno.EAGAIN, "not in memory")
+        return real(file, buffers, offset, flags)
+
+    monkeypatch.setattr(os, "preadv", cold)
+    assert line.sender.begin(b"head", film, 10, 60_000)
+    assert await line.read(60_004) == b"head" + content[10:60_010]
+    assert begun_at == [10]
+
+
+async def test_a_file_that_ends_before_a_page_does_is_noticed(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"0123456789")
+    with (tmp_path / "film").open("rb") as file, pytest.raises(FileEnded):
+        line.sender.begin(b"head", file.fileno(), 1, 2 * PAGE_BYTES)
 
 
 async def test_what_does_not_fit_goes_when_there_is_room(line: Line, film: int, content: bytes) -> None:
