@@ -55,7 +55,7 @@ class RepeatingProtocol(ZeroCopyProtocol):
         hook = getattr(self.app, REPEATABLE, None)
         if hook is not None and self.limit_concurrency is None:
             if server_state not in _all_repeats:
-                _all_repeats[server_state] = Repeats(hook)
+                _all_repeats[server_state] = Repeats(hook, self.loop.call_soon)
             self.repeats = _all_repeats[server_state]
         self._asked = False  # what was read last is a repeat that is not answered yet
 
@@ -71,8 +71,7 @@ class RepeatingProtocol(ZeroCopyProtocol):
             return
         if (known := repeats.get(found)) is not None:
             self._asked = True
-            if repeats.ask(self, known, data, found[2]):
-                self.loop.call_soon(repeats.answer)
+            repeats.ask(self, known, data, found[2])
             return
         requests, before = self._requests, self.cycle
         super().data_received(data)
@@ -81,9 +80,17 @@ class RepeatingProtocol(ZeroCopyProtocol):
 
     def shutdown(self) -> None:
         """All is to end: what has come is answered."""
-        if self._asked and self.repeats is not None:
-            self.repeats.answer()
+        self._be_answered()
         super().shutdown()
+
+    def eof_received(self) -> None:
+        """The client sends no more, and the connection ends: what has come is answered."""
+        self._be_answered()
+        super().eof_received()
+
+    def _be_answered(self) -> None:
+        while self._asked and self.repeats is not None:
+            self.repeats.answer()
 
     def _parse_on(self) -> None:
         if not self._asked:  # nothing before that

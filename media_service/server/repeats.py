@@ -53,6 +53,11 @@ class Repeatable(Protocol):
         """Of the GET in `scope`, whose head has that Range in it."""
 
 
+# What is sent of all repeats in one turn of the loop, give or take one: most of a millisecond. So long nobody is accepted
+# (libuv takes one connection a turn), and nobody else is answered.
+TURN_BYTES = 2 << 20
+
+
 class Connection(Protocol):
     """Who is asked again."""
 
@@ -88,9 +93,10 @@ def split(read: bytes) -> Split | None:
 class Repeats:
     """The heads that were parsed before and what the application knows of them."""
 
-    def __init__(self, repeatable: Repeatable) -> None:
+    def __init__(self, repeatable: Repeatable, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._repeatable = repeatable
-        # Who waits for an answer in this turn of the loop, with what was read and the value of its Range.
+        self._call_soon = call_soon
+        # Who waits for an answer, with what was read and the value of its Range.
         self._asked: list[tuple[Connection, Repeat, bytes, bytes]] = []
         self._known: dict[bytes, tuple[tuple[int, int], Repeat]] = {}
 
@@ -110,26 +116,34 @@ class Repeats:
                 self._known.clear()
             self._known[rest] = at, repeat
 
-    def ask(self, connection: Connection, repeat: Repeat, read: bytes, wanted: bytes) -> bool:
-        """`answer` answers it as well; True for the first one, with which that is to be begun in this turn of the loop."""
+    def ask(self, connection: Connection, repeat: Repeat, read: bytes, wanted: bytes) -> None:
+        """Have it answered with the others that come in this turn of the loop."""
+        if not self._asked:
+            self._call_soon(self.answer)
         self._asked.append((connection, repeat, read, wanted))
-        return len(self._asked) == 1
 
     def answer(self) -> None:
-        """Answer all that has come in this turn of the loop, one after the other without anything in between.
+        """Answer those that have come, one after the other without anything in between; the rest in the next turn of the loop.
 
         A client is woken by the first bytes that it gets and not by those that follow while it is awake. To wake somebody for
         each answer costs a third of it.
         """
-        asked, self._asked = self._asked, []
-        parts = [connection.part(repeat, wanted) for connection, repeat, _, wanted in asked]
+        parts: list[Part | None] = []
+        room = TURN_BYTES
+        for connection, repeat, _, wanted in self._asked:
+            part = connection.part(repeat, wanted)
+            parts.append(part)
+            if part is not None and (room := room - part[4]) <= 0:
+                break
+        asked, self._asked = self._asked[: len(parts)], self._asked[len(parts) :]
+        if self._asked:
+            self._call_soon(self.answer)
         left = []
         for (connection, _, read, _), part in zip(asked, parts, strict=True):
             if part is not None:
                 connection.answer(part)
             else:
                 left.append((connection, read))
-        # Not before all others have their files, as the application may close one; and not in a later turn of the loop, in
-        # which it may learn that a client sends no more.
+        # Not before all others have their files, as the application may close one.
         for connection, read in left:
             connection.parse(read)

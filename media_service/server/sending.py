@@ -74,9 +74,9 @@ class Sending(asyncio.Protocol):
         """It has taken what was written."""
         self._inner.resume_writing()
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> None:
         """It sends no more: the connection ends."""
-        return None
+        self._inner.eof_received()
 
     def data_received(self, data: bytes) -> None:
         """It has sent some bytes."""

@@ -23,7 +23,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from media_service.server import patience
+from media_service.server import patience, repeats
 from media_service.server.arriving import Arriving
 from media_service.server.protocol import PIECE_BYTES, ZeroCopyProtocol
 from media_service.server.repeating import RepeatingProtocol, _all_repeats, protocol_class
@@ -1016,6 +1016,51 @@ def test_a_client_that_sends_no_more_has_its_answer(server: Served, app: Films, 
             answered(client, content, 7, 8)
             assert client.rest() == b""
     assert app.asked == 2
+
+
+def test_who_sends_no_more_while_others_have_their_turn_has_its_answer(
+    loop: str, app: Films, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "TURN_BYTES", 1)  # each has a turn of its own
+    state = uvicorn.server.ServerState()
+
+    async def story(lines: list[socket.socket]) -> None:
+        config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False)
+        made = [RepeatingProtocol(config, state, {}) for _ in lines]
+        for one, line in zip(made, lines, strict=True):
+            one.connection_made(Inner(line))
+        try:
+            for one in made:
+                one.data_received(wish(0, 0))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            assert app.asked == 1
+            for number, one in enumerate(made):
+                one.data_received(wish(number, 9))
+            await asyncio.sleep(0)
+            assert [one._asked for one in made] == [False, True, True, True]
+            made[2].eof_received()
+            assert [one._asked for one in made] == [False, False, False, True]
+            await asyncio.sleep(0)
+            assert not made[3]._asked
+        finally:
+            for one in made:
+                one.connection_lost(None)
+            made[0]._looks().close()
+
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        clients, lines = [], []
+        for _ in range(4):
+            clients.append(stack.enter_context(RawConnection(listening.getsockname()[1])))
+            lines.append(stack.enter_context(listening.accept()[0]))
+            lines[-1].setblocking(False)
+        factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(story(lines))
+        for number, client in enumerate(clients):
+            answered(client, content, 0, 0)
+            answered(client, content, number, 9)
 
 
 class Inner(asyncio.Transport):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media_service.server import repeats
-from media_service.server.repeats import MOST_HEAD_BYTES, MOST_HEADS, Part, Repeats, split
+from media_service.server.repeats import MOST_HEAD_BYTES, MOST_HEADS, TURN_BYTES, Part, Repeats, split
 
 NUMBER = b"0123456789abcdef" * 2
 PLAIN = b"GET /media/a HTTP/1.1\r\nHost: h\r\nRange: bytes=0-99\r\nCookie: c\r\n\r\n"
@@ -65,8 +66,12 @@ def head(*lines: bytes, first: bytes = b"GET /media/a HTTP/1.1") -> bytes:
     return b"\r\n".join([first, *lines, b"", b""])
 
 
+def nothing(_: object) -> None:
+    """In place of a loop, where nothing is answered."""
+
+
 def knowing() -> Repeats:
-    return Repeats(lambda scope, wanted: Known())
+    return Repeats(lambda scope, wanted: Known(), nothing)
 
 
 def apart(read: bytes) -> repeats.Split:
@@ -285,7 +290,7 @@ def test_the_application_is_asked_once_and_what_it_does_not_know_is_not_kept() -
         asked.append((scope, wanted))
         return Known() if scope == "known" else None
 
-    known = Repeats(repeatable)
+    known = Repeats(repeatable, nothing)
     known.learn(apart(PLAIN), "unknown")
     assert (len(known), known.get(apart(PLAIN))) == (0, None)
     known.learn(apart(PLAIN), "known")
@@ -300,3 +305,61 @@ def test_heads_that_are_made_up_do_not_fill_the_memory() -> None:
         known.learn(apart(head(b"Cookie: %d" % number, b"Range: bytes=0-1")), {})
         assert len(known) <= MOST_HEADS
     assert known.get(apart(head(b"Cookie: %d" % (MOST_HEADS + 9), b"Range: bytes=8-9"))) is not None
+
+
+class Asking:
+    """A connection that notes what it is told; `sizes` are those of its answers, None where it has none."""
+
+    def __init__(self, told: list[str], name: str, size: int | None) -> None:
+        self._told = told
+        self._name = name
+        self._size = size
+
+    def part(self, repeat: repeats.Repeat, wanted: bytes) -> Part | None:
+        return None if self._size is None else ((), wanted, 3, 0, self._size, Known().hold)
+
+    def answer(self, part: Part) -> None:
+        self._told.append(f"{self._name} {part[1].decode()}")
+
+    def parse(self, data: bytes) -> None:
+        self._told.append(f"{self._name} parses {data.decode()}")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "turns"),
+    [
+        ([10, None, 10], [["0 r0", "2 r2", "1 parses read1"]]),
+        ([TURN_BYTES - 1, 1, 1], [["0 r0", "1 r1"], ["2 r2"]]),
+        ([None, TURN_BYTES, None, 1], [["1 r1", "0 parses read0"], ["3 r3", "2 parses read2"]]),
+        ([5 * TURN_BYTES] * 3, [["0 r0"], ["1 r1"], ["2 r2"]]),
+    ],
+)
+def test_one_turn_of_the_loop_answers_so_much_and_the_next_ones_the_rest(
+    sizes: list[int | None], turns: list[list[str]]
+) -> None:
+    soon: list[Callable[[], None]] = []
+    asked = Repeats(lambda scope, wanted: Known(), soon.append)
+    told: list[str] = []
+    for number, size in enumerate(sizes):
+        asking = Asking(told, str(number), size)
+        asked.ask(asking, Known(), b"read%d" % number, b"r%d" % number)
+    seen = []
+    while soon:
+        assert len(soon) == 1
+        soon.pop()()
+        seen.append(list(told))
+        told.clear()
+    assert seen == turns
+
+
+def test_who_asks_while_others_wait_for_the_next_turn_is_answered_behind_them() -> None:
+    soon: list[Callable[[], None]] = []
+    asked = Repeats(lambda scope, wanted: Known(), soon.append)
+    told: list[str] = []
+    for name in "abc":
+        asked.ask(Asking(told, name, TURN_BYTES), Known(), b"", name.encode())
+    soon.pop()()
+    asked.ask(Asking(told, "d", 1), Known(), b"", b"d")
+    while soon:
+        soon.pop()()
+    assert told == ["a a", "b b", "c c", "d d"]
