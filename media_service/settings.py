@@ -220,7 +220,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1 << 30,
-            description="Bytes that a connection may hold which are not on the line yet (TCP_NOTSENT_LOWAT): they are lost when a viewer jumps elsewhere. Who takes them fast gets more, up to 2 MiB. 0: as the kernel is set.",
+            description="Bytes that a connection may hold which are not on the line yet (TCP_NOTSENT_LOWAT): they are lost when a viewer jumps elsewhere. Who takes them fast gets more, up to 8 MiB. 0: as the kernel is set.",
         ),
     ] = 128 * KIB
     send_idle_seconds: Annotated[
