@@ -58,6 +58,11 @@ class Outlet:
             self._transport.abort()  # something of the response may be out: nothing can follow it
             raise
 
+    @property
+    def sent(self) -> int:
+        """Bytes of files that the kernel has taken, ever."""
+        return 0 if self._sender is None else self._sender.sent
+
     def _made(self) -> Sender:
         try:
             return Sender(self._transport, self._writable, self.loop)
@@ -101,7 +106,7 @@ class Outlet:
         if not unsent and (sender is None or not sender.waits):
             return None
         kept = unacknowledged(self._transport.get_extra_info("socket").fileno())
-        return sender.sent if sender is not None else 0, unsent, kept
+        return self.sent, unsent, kept
 
     def forsake(self) -> None:
         """When the connection is closed, the kernel is not to keep what it has of it for a client that takes nothing."""

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from media_service.server.cycle import Cycle
 from media_service.server.heads import head
 from media_service.server.known_uvicorn import zero_copy_support
+from media_service.server.patience import Wait
 from media_service.server.plain import Protocol
 from media_service.server.protocol import SEND_IDLE_SECONDS, ZeroCopyProtocol
 from media_service.server.repeats import Hold, Part, Repeat, Repeats, Split, split
@@ -42,7 +43,7 @@ def protocol_class(*, send_idle_seconds: float = SEND_IDLE_SECONDS) -> type[Prot
 
 
 class RepeatingProtocol(ZeroCopyProtocol):
-    """... and what comes again, and whose bytes lie in a file, gets its answer in the moment in which it is read."""
+    """... and what comes again, and whose bytes lie in a file, is answered with all others of that kind that are read now."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class RepeatingProtocol(ZeroCopyProtocol):
         self._asked = False  # what was read last is a repeat that is not answered yet
 
     def data_received(self, data: bytes) -> None:
-        """Answer it with the others of this turn of the loop, or have it parsed."""
+        """Have it answered with the others that wait, or parsed."""
         if self._asked:
             self._unread = b"".join((self._unread, data))
             self.flow.pause_reading()
@@ -84,13 +85,24 @@ class RepeatingProtocol(ZeroCopyProtocol):
         super().shutdown()
 
     def eof_received(self) -> None:
-        """The client sends no more, and the connection ends: what has come is answered."""
+        """The client sends no more, and the connection ends: it has what it takes at once of its answer."""
         self._be_answered()
         super().eof_received()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody waits for an answer any more."""
+        if self._asked and self.repeats is not None:
+            self._asked = False
+            self.repeats.forget(self)
+        super().connection_lost(exc)
+
+    def waits(self) -> Wait | None:
+        """What the client is waited for with: not while it waits for us."""
+        return None if self._asked else super().waits()
+
     def _be_answered(self) -> None:
-        while self._asked and self.repeats is not None:
-            self.repeats.answer()
+        if self._asked and self.repeats is not None:
+            self.repeats.answer_now(self)
 
     def _parse_on(self) -> None:
         if not self._asked:  # nothing before that
@@ -121,19 +133,22 @@ class RepeatingProtocol(ZeroCopyProtocol):
             self.logger.exception("Exception in what an application knows of a request\n")
             return None
 
-    def answer(self, part: Part) -> None:
-        """Send it, as far as that goes now."""
+    def answer(self, part: Part) -> int:
+        """Send it, as far as that goes now: so many bytes."""
         self._asked = False
         self._requests += 1
         self._in_head = False
         self._barren_bytes = 0
+        assert self._outlet is not None
+        before = self._outlet.sent
         try:
             self._send(part)
         except ClientGone:
-            return
+            pass
         except Exception:  # as a cycle: something of it may be out
             self.transport.abort()
             self.logger.exception("Exception in sending a file\n")
+        return self._outlet.sent - before
 
     def _send(self, part: Part) -> None:
         own, prepared, file, start, count, hold = part

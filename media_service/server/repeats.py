@@ -16,6 +16,12 @@ from typing import Any, Protocol
 # Bounded, as anybody can make them up: 4096 viewers, each of whom sends something of his own (a token, a cookie).
 MOST_HEADS = 4096
 MOST_HEAD_BYTES = 2048
+# What is sent of all repeats in one turn of the loop, give or take a few: most of a millisecond. So long nobody is accepted
+# (libuv takes one connection a turn), and nobody else is answered. What is parsed when it is read is not counted.
+TURN_BYTES = 2 << 20
+LIKELY_BYTES = (
+    256 << 10
+)  # what a connection takes at once before it has grown; most ask for more, to the end of the film
 # The spelling of browsers and of most libraries; another one is parsed each time. The value is of a form that cannot be read in
 # two ways; whether there is such a range the application says.
 _NAMES = b"\r\nRange: ", b"\r\nrange: "
@@ -53,22 +59,17 @@ class Repeatable(Protocol):
         """Of the GET in `scope`, whose head has that Range in it."""
 
 
-# What is sent of all repeats in one turn of the loop, give or take one: most of a millisecond. So long nobody is accepted
-# (libuv takes one connection a turn), and nobody else is answered.
-TURN_BYTES = 2 << 20
-
-
 class Connection(Protocol):
     """Who is asked again."""
 
     def part(self, repeat: Repeat, wanted: bytes) -> Part | None:
-        """What it is answered with; None when the application is to be asked."""
+        """What it is answered with; None when the application is to be asked. Raises nothing, as all of these."""
 
-    def answer(self, part: Part) -> None:
-        """Send that, as far as it goes now."""
+    def answer(self, part: Part) -> int:
+        """Send that, as far as it goes now: so many bytes."""
 
     def parse(self, data: bytes) -> None:
-        """Have `data` answered in the ordinary way. Raises nothing."""
+        """Have `data` answered in the ordinary way."""
 
 
 def split(read: bytes) -> Split | None:
@@ -96,8 +97,9 @@ class Repeats:
     def __init__(self, repeatable: Repeatable, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._repeatable = repeatable
         self._call_soon = call_soon
-        # Who waits for an answer, with what was read and the value of its Range.
-        self._asked: list[tuple[Connection, Repeat, bytes, bytes]] = []
+        # Who waits for an answer, with what is known of it, what was read and the value of its Range: the first one first.
+        self._asked: dict[Connection, tuple[Repeat, bytes, bytes]] = {}
+        self._is_due = False  # `_answer` is called in the next turn of the loop
         self._known: dict[bytes, tuple[tuple[int, int], Repeat]] = {}
 
     def __len__(self) -> int:
@@ -117,33 +119,59 @@ class Repeats:
             self._known[rest] = at, repeat
 
     def ask(self, connection: Connection, repeat: Repeat, read: bytes, wanted: bytes) -> None:
-        """Have it answered with the others that come in this turn of the loop."""
-        if not self._asked:
-            self._call_soon(self.answer)
-        self._asked.append((connection, repeat, read, wanted))
+        """Have it answered behind those who wait, in this turn of the loop or in one of the next."""
+        self._asked[connection] = repeat, read, wanted
+        self._go_on()
 
-    def answer(self) -> None:
-        """Answer those that have come, one after the other without anything in between; the rest in the next turn of the loop.
+    def answer_now(self, connection: Connection) -> None:
+        """Answer that one, if it waits, before all others."""
+        if (asked := self._asked.pop(connection, None)) is not None:
+            repeat, read, wanted = asked
+            part = connection.part(repeat, wanted)
+            if part is None:
+                connection.parse(read)
+            else:
+                connection.answer(part)
+
+    def forget(self, connection: Connection) -> None:
+        """It has gone."""
+        self._asked.pop(connection, None)
+
+    def _go_on(self) -> None:
+        if self._asked and not self._is_due:
+            self._is_due = True
+            self._call_soon(self._answer)
+
+    def _answer(self) -> None:
+        """Answer those that wait, one after the other without anything in between, as far as this turn of the loop goes.
 
         A client is woken by the first bytes that it gets and not by those that follow while it is awake. To wake somebody for
         each answer costs a third of it.
         """
-        parts: list[Part | None] = []
+        self._is_due = False
         room = TURN_BYTES
-        for connection, repeat, _, wanted in self._asked:
-            part = connection.part(repeat, wanted)
-            parts.append(part)
-            if part is not None and (room := room - part[4]) <= 0:
-                break
-        asked, self._asked = self._asked[: len(parts)], self._asked[len(parts) :]
-        if self._asked:
-            self._call_soon(self.answer)
-        left = []
-        for (connection, _, read, _), part in zip(asked, parts, strict=True):
-            if part is not None:
-                connection.answer(part)
-            else:
-                left.append((connection, read))
+        left: list[tuple[Connection, bytes]] = []
+        while room > 0 and self._asked:
+            for connection, part, read in self._some(room):
+                if part is not None:
+                    room -= connection.answer(part)
+                else:
+                    left.append((connection, read))
+                    room -= LIKELY_BYTES
+        self._go_on()
         # Not before all others have their files, as the application may close one.
         for connection, read in left:
             connection.parse(read)
+
+    def _some(self, room: int) -> list[tuple[Connection, Part | None, bytes]]:
+        """The first of those that wait, as many as there is likely room for; they wait no more."""
+        some = []
+        for connection, (repeat, read, wanted) in self._asked.items():
+            part = connection.part(repeat, wanted)
+            some.append((connection, part, read))
+            room -= LIKELY_BYTES if part is None else min(part[4], LIKELY_BYTES)
+            if room <= 0:
+                break
+        for connection, _, _ in some:
+            del self._asked[connection]
+        return some

@@ -12,7 +12,8 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 # tcp(7). Python 3.11 has no name for it.
@@ -47,6 +48,8 @@ def bound(
         for each in sockets:
             if send_buffer_bytes:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+            if ip_address(each.getsockname()[0]).is_loopback:
+                _unpaced(each)
             if unsent_bytes:
                 each.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes)
         yield sockets
@@ -156,6 +159,14 @@ def _remove(path: Path, own: os.stat_result) -> None:
         return
     if (now.st_dev, now.st_ino) == (own.st_dev, own.st_ino):
         path.unlink()
+
+
+def _unpaced(one: socket.socket) -> None:
+    """Its clients are on this machine, nginx for one: where the kernel's choice is BBR, that would send to them at a pace, by a timer
+    of its own for each few packets, which costs a third of a large answer. Reno has no timers, and is there on any kernel.
+    """
+    with suppress(OSError):  # as an administrator may have it (tcp_allowed_congestion_control)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
 
 
 def _close(sockets: Iterable[socket.socket]) -> None:

@@ -12,10 +12,11 @@ import socket
 
 from media_service.server.sockets import TCP_NOTSENT_LOWAT
 
-# As much as the kernel gives a connection at most (tcp_wmem has 4 MiB), and room in it for half of that to wait: where less
-# was allowed, server and client waited for each other in turns (16 MiB over loopback: 0.85 in place of 1.0 of nginx).
+# The kernel tells of room when less than half of this is unsent: at twice what it gives a connection by itself (tcp_wmem, 4 MiB)
+# its own limit is the only one. With less, server and client waited for each other in turns (16 MiB over loopback: 0.85 of nginx
+# in place of 1.0).
 MOST_BYTES = 8 << 20
-# Of what a client has taken so much may be lost when it goes: a quarter.
+# Of what a client has taken so much may be lost when it goes: a half, and a quarter until then.
 TAKEN_TIMES = 4
 # A connection that wakes us no more often than this is no burden.
 OFTEN_SECONDS = 0.02

@@ -28,6 +28,7 @@ READ_AHEAD_BYTES = 64 << 10
 READ_BYTES = 256 << 10
 # A packet holds 17 pieces of memory (MAX_SKB_FRAGS): the head, and 64 KiB of a file that begin where a page does. Where they
 # begin elsewhere they are of 17 pages, and each answer ends in two packets; between those, BBR waits for a timer of its own.
+# Where pages are larger there are fewer pieces, and this does no harm.
 PAGE_BYTES = 4096
 # What sendfile(2) says of the file; whatever else it says is about the socket.
 OF_THE_FILE = frozenset({errno.EBADF, errno.EINVAL, errno.EIO, errno.EOVERFLOW, errno.ESPIPE})
@@ -35,7 +36,6 @@ OF_THE_FILE = frozenset({errno.EBADF, errno.EINVAL, errno.EIO, errno.EOVERFLOW, 
 _LAST = socket.MSG_DONTWAIT
 _MORE = socket.MSG_DONTWAIT | socket.MSG_MORE
 _PROBE = [bytearray(1)]  # where the byte goes that is looked at
-_LEAD = memoryview(bytearray(PAGE_BYTES))
 # Of their own: films on a slow disk must not keep the loop's other threads from the digests of uploads.
 _THREADS = ThreadPoolExecutor(8, "read-ahead")
 
@@ -152,12 +152,17 @@ class Sender:
         lead = -self._start % PAGE_BYTES
         if not lead or self._start + lead >= self._stop:
             return
+        held_too = bytearray(lead)
         try:
-            lead = os.preadv(self._file, [_LEAD[:lead]], self._start, os.RWF_NOWAIT)
-        except OSError:
-            return  # cold, or nothing that can tell; what is bad sendfile() refuses as well
-        self._held = b"".join((held, _LEAD[:lead]))
-        self._start = self._warm = self._start + lead
+            read = os.preadv(self._file, [held_too], self._start, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return
+        except OSError:  # as in `_is_warm`: a file of memory
+            read = os.preadv(self._file, [held_too], self._start)
+        self._held = b"".join((held, held_too[:read]))
+        self._start = self._warm = self._start + read
+        self.room -= read
+        self.sent += read
 
     async def _wait(self) -> Stop:
         if self.closed:

@@ -1018,7 +1018,7 @@ def test_a_client_that_sends_no_more_has_its_answer(server: Served, app: Films, 
     assert app.asked == 2
 
 
-def test_who_sends_no_more_while_others_have_their_turn_has_its_answer(
+def test_who_ends_while_others_have_their_turn_is_answered_or_forgotten(
     loop: str, app: Films, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repeats, "TURN_BYTES", 1)  # each has a turn of its own
@@ -1037,12 +1037,17 @@ def test_who_sends_no_more_while_others_have_their_turn_has_its_answer(
             assert app.asked == 1
             for number, one in enumerate(made):
                 one.data_received(wish(number, 9))
+            # It is not the client that is waited for: no time-out.
+            assert [one.waits() for one in made] == [None] * 5
             await asyncio.sleep(0)
-            assert [one._asked for one in made] == [False, True, True, True]
+            assert [one._asked for one in made] == [False, True, True, True, True]
+            assert made[0].waits() is not None
             made[2].eof_received()
-            assert [one._asked for one in made] == [False, False, False, True]
-            await asyncio.sleep(0)
-            assert not made[3]._asked
+            made[3].connection_lost(None)
+            assert [one._asked for one in made] == [False, True, False, False, True]
+            for left in (1, 0):
+                await asyncio.sleep(0)
+                assert sum(one._asked for one in made) == left
         finally:
             for one in made:
                 one.connection_lost(None)
@@ -1051,7 +1056,7 @@ def test_who_sends_no_more_while_others_have_their_turn_has_its_answer(
     with ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         clients, lines = [], []
-        for _ in range(4):
+        for _ in range(5):
             clients.append(stack.enter_context(RawConnection(listening.getsockname()[1])))
             lines.append(stack.enter_context(listening.accept()[0]))
             lines[-1].setblocking(False)
@@ -1060,7 +1065,11 @@ def test_who_sends_no_more_while_others_have_their_turn_has_its_answer(
             runner.run(story(lines))
         for number, client in enumerate(clients):
             answered(client, content, 0, 0)
-            answered(client, content, number, 9)
+            if number == 3:
+                lines[number].close()
+                assert client.rest() == b""
+            else:
+                answered(client, content, number, 9)
 
 
 class Inner(asyncio.Transport):

@@ -12,7 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media_service.server import repeats
-from media_service.server.repeats import MOST_HEAD_BYTES, MOST_HEADS, TURN_BYTES, Part, Repeats, split
+from media_service.server.repeats import (
+    LIKELY_BYTES,
+    MOST_HEAD_BYTES,
+    MOST_HEADS,
+    TURN_BYTES,
+    Part,
+    Repeats,
+    split,
+)
 
 NUMBER = b"0123456789abcdef" * 2
 PLAIN = b"GET /media/a HTTP/1.1\r\nHost: h\r\nRange: bytes=0-99\r\nCookie: c\r\n\r\n"
@@ -308,58 +316,104 @@ def test_heads_that_are_made_up_do_not_fill_the_memory() -> None:
 
 
 class Asking:
-    """A connection that notes what it is told; `sizes` are those of its answers, None where it has none."""
+    """A connection that notes what it is told: its answer has `size` bytes (None: it has none), of which it takes `taken`."""
 
-    def __init__(self, told: list[str], name: str, size: int | None) -> None:
+    def __init__(self, told: list[str], name: str, size: int | None, taken: int | None = None) -> None:
         self._told = told
         self._name = name
         self._size = size
+        self._taken = taken
 
     def part(self, repeat: repeats.Repeat, wanted: bytes) -> Part | None:
         return None if self._size is None else ((), wanted, 3, 0, self._size, Known().hold)
 
-    def answer(self, part: Part) -> None:
-        self._told.append(f"{self._name} {part[1].decode()}")
+    def answer(self, part: Part) -> int:
+        self._told.append(self._name)
+        return part[4] if self._taken is None else self._taken
 
     def parse(self, data: bytes) -> None:
         self._told.append(f"{self._name} parses {data.decode()}")
 
 
+class Turns:
+    """Some who ask, and the turns of a loop in which they are answered."""
+
+    def __init__(self) -> None:
+        self.soon: list[Callable[[], None]] = []
+        self.repeats = Repeats(lambda scope, wanted: Known(), self.soon.append)
+        self.told: list[str] = []
+
+    def ask(self, name: str, size: int | None, taken: int | None = None) -> Asking:
+        asking = Asking(self.told, name, size, taken)
+        self.repeats.ask(asking, Known(), f"read {name}".encode(), b"bytes=0-1")
+        return asking
+
+    def seen(self) -> list[str]:
+        """What was told in each turn until nothing is left to do."""
+        seen = []
+        while self.soon:
+            [turn] = self.soon
+            self.soon.clear()
+            turn()
+            seen.append(", ".join(self.told))
+            self.told.clear()
+        return seen
+
+
 @pytest.mark.parametrize(
     ("sizes", "turns"),
     [
-        ([10, None, 10], [["0 r0", "2 r2", "1 parses read1"]]),
-        ([TURN_BYTES - 1, 1, 1], [["0 r0", "1 r1"], ["2 r2"]]),
-        ([None, TURN_BYTES, None, 1], [["1 r1", "0 parses read0"], ["3 r3", "2 parses read2"]]),
-        ([5 * TURN_BYTES] * 3, [["0 r0"], ["1 r1"], ["2 r2"]]),
+        ([10, None, 10], ["0, 2, 1 parses read 1"]),
+        ([LIKELY_BYTES // 2] * 17, [", ".join(map(str, range(16))), "16"]),
+        ([None] * 9, [", ".join(f"{n} parses read {n}" for n in range(8)), "8 parses read 8"]),
+        ([LIKELY_BYTES] * 9, ["0, 1, 2, 3, 4, 5, 6, 7", "8"]),
+        ([5 * TURN_BYTES] * 9, ["0, 1, 2, 3, 4, 5, 6, 7", "8"]),  # before anybody knows what they take
     ],
 )
 def test_one_turn_of_the_loop_answers_so_much_and_the_next_ones_the_rest(
-    sizes: list[int | None], turns: list[list[str]]
+    sizes: list[int | None], turns: list[str]
 ) -> None:
-    soon: list[Callable[[], None]] = []
-    asked = Repeats(lambda scope, wanted: Known(), soon.append)
-    told: list[str] = []
+    made = Turns()
     for number, size in enumerate(sizes):
-        asking = Asking(told, str(number), size)
-        asked.ask(asking, Known(), b"read%d" % number, b"r%d" % number)
-    seen = []
-    while soon:
-        assert len(soon) == 1
-        soon.pop()()
-        seen.append(list(told))
-        told.clear()
-    assert seen == turns
+        made.ask(str(number), size)
+    assert made.seen() == turns
+
+
+def test_what_counts_is_what_is_sent_of_a_range() -> None:
+    made = Turns()
+    for number in range(20):
+        made.ask(str(number), 5 * TURN_BYTES, taken=TURN_BYTES // 16)
+    assert [turn.count(",") + 1 for turn in made.seen()] == [16, 4]
+    for number in range(20):
+        made.ask(str(number), 5 * TURN_BYTES, taken=0)  # they have gone
+    assert [turn.count(",") + 1 for turn in made.seen()] == [20]
 
 
 def test_who_asks_while_others_wait_for_the_next_turn_is_answered_behind_them() -> None:
-    soon: list[Callable[[], None]] = []
-    asked = Repeats(lambda scope, wanted: Known(), soon.append)
-    told: list[str] = []
-    for name in "abc":
-        asked.ask(Asking(told, name, TURN_BYTES), Known(), b"", name.encode())
-    soon.pop()()
-    asked.ask(Asking(told, "d", 1), Known(), b"", b"d")
-    while soon:
-        soon.pop()()
-    assert told == ["a a", "b b", "c c", "d d"]
+    made = Turns()
+    for name in "abcdefghijk":
+        made.ask(name, LIKELY_BYTES)
+    made.soon.pop()()
+    made.ask("x", 1)
+    assert made.seen() == ["a, b, c, d, e, f, g, h, i, j, k, x"]
+
+
+def test_one_may_be_answered_at_once_and_the_others_have_their_turns() -> None:
+    made = Turns()
+    first, second, unknown, *_ = (made.ask(str(n), None if n == 2 else TURN_BYTES // 2) for n in range(6))
+    for asking in (second, unknown, first, second):
+        made.repeats.answer_now(asking)
+    assert made.told == ["1", "2 parses read 2", "0"]
+    made.told.clear()
+    assert made.seen() == ["3, 4, 5"]
+    made.repeats.answer_now(made.ask("alone", 1))
+    assert made.seen() == ["alone"]
+    assert made.seen() == []
+
+
+def test_who_has_gone_is_not_answered() -> None:
+    made = Turns()
+    asking = [made.ask(name, 1) for name in "abc"]
+    for gone in (asking[1], asking[1], Asking(made.told, "nobody", 1)):
+        made.repeats.forget(gone)
+    assert made.seen() == ["a, c"]

@@ -90,6 +90,26 @@ def test_what_is_0_is_left_to_the_kernel(make_loop: Callable[[], asyncio.Abstrac
             assert ours.getsockopt(*option) == plain.getsockopt(*option)
 
 
+def congestion_control(one: socket.socket) -> str:
+    return one.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+
+
+@LOOPS
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "::"])
+def test_nothing_is_sent_at_a_pace_to_who_is_on_this_machine(
+    make_loop: Callable[[], asyncio.AbstractEventLoop], host: str
+) -> None:
+    kernels = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    with bound_at(host) as (one,), accepted_on(make_loop, one) as accepted:
+        assert congestion_control(accepted) == ("reno" if host.endswith("1") else kernels)
+
+
+def test_it_is_no_error_where_that_cannot_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "TCP_CONGESTION", 9999)
+    with bound_at() as (one,):
+        assert one.getsockname()[1]
+
+
 @LOOPS
 def test_a_unix_socket_is_served_by_either_loop(
     make_loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
