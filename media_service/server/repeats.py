@@ -19,9 +19,10 @@ MOST_HEAD_BYTES = 2048
 # What is sent of all repeats in one turn of the loop, give or take a few: most of a millisecond. So long nobody is accepted
 # (libuv takes one connection a turn), and nobody else is answered. What is parsed when it is read is not counted.
 TURN_BYTES = 2 << 20
-LIKELY_BYTES = (
-    256 << 10
-)  # what a connection takes at once before it has grown; most ask for more, to the end of the film
+# What one may take of its range, before it is known what it does: many ask for all to the end of the film, and get a piece of it.
+LIKELY_BYTES = 1 << 20
+# What one is counted for that the application is asked about: what a connection takes that has not grown.
+PARSED_BYTES = 256 << 10
 # The spelling of browsers and of most libraries; another one is parsed each time. The value is of a form that cannot be read in
 # two ways; whether there is such a range the application says.
 _NAMES = b"\r\nRange: ", b"\r\nrange: "
@@ -157,7 +158,7 @@ class Repeats:
                     room -= connection.answer(part)
                 else:
                     left.append((connection, read))
-                    room -= LIKELY_BYTES
+                    room -= PARSED_BYTES
         self._go_on()
         # Not before all others have their files, as the application may close one.
         for connection, read in left:
@@ -169,7 +170,7 @@ class Repeats:
         for connection, (repeat, read, wanted) in self._asked.items():
             part = connection.part(repeat, wanted)
             some.append((connection, part, read))
-            room -= LIKELY_BYTES if part is None else min(part[4], LIKELY_BYTES)
+            room -= PARSED_BYTES if part is None else min(part[4], LIKELY_BYTES)
             if room <= 0:
                 break
         for connection, _, _ in some:
