@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 
 from media_service.timeline.facts import Facts
-from media_service.timeline.h264_levels import level_for
 from media_service.timeline.index import Packet
 from media_service.timeline.ladder import (
-    BUFFER_SECONDS,
-    FAST,
     USUAL_RATE,
     VideoRendition,
+    encoded,
     frame_rate,
-    max_bits_per_second,
 )
 from media_service.timeline.outline import OutlineRendition
 from media_service.timeline.outlining import VIDEO_TIMESCALE
@@ -110,20 +106,7 @@ def _ticks(track: StoredTrack, time: int) -> int:
 
 
 def _picture(facts: Facts, sides: tuple[int, int]) -> VideoRendition:
-    rate = frame_rate(facts) or USUAL_RATE
-    step = ceil(rate / FAST)
-    rate /= step
-    width, height = clip_size(*sides)
-    bits = max_bits_per_second(width, height, rate)
-    return VideoRendition(
-        name="clip",
-        width=width,
-        height=height,
-        frame_step=step,
-        level=level_for(width, height, rate, bits_per_second=bits, buffer_bits=bits * BUFFER_SECONDS),
-        max_bits_per_second=bits,
-        frame_rate=rate,
-    )
+    return encoded("clip", clip_size(*sides), frame_rate(facts) or USUAL_RATE, slow=True)
 
 
 def clip_size(across: int, down: int) -> tuple[int, int]:

@@ -116,16 +116,14 @@ def max_bits_per_second(width: int, height: int, rate: float) -> int:
     )
 
 
-def _rung(
-    sides: tuple[int, int], scale: tuple[int, int], rate: float | None, *, slow: bool = False
-) -> VideoRendition:
-    width, height = (_even(side * scale[0], scale[1]) for side in sides)
-    rate = USUAL_RATE if rate is None else rate
+def encoded(name: str, sides: tuple[int, int], rate: float, *, slow: bool) -> VideoRendition:
+    """What a picture of these sides and that rate (pixels, frames/s) becomes; `slow`: not above FAST."""
+    width, height = sides
     step = ceil(rate / FAST) if slow else 1
     rate /= step
     bits = max_bits_per_second(width, height, rate)
     return VideoRendition(
-        name=f"{min(width, height)}p",
+        name=name,
         width=width,
         height=height,
         frame_step=step,
@@ -133,6 +131,14 @@ def _rung(
         max_bits_per_second=bits,
         frame_rate=rate,
     )
+
+
+def _rung(
+    sides: tuple[int, int], scale: tuple[int, int], rate: float | None, *, slow: bool = False
+) -> VideoRendition:
+    width, height = (_even(side * scale[0], scale[1]) for side in sides)
+    rate = USUAL_RATE if rate is None else rate
+    return encoded(f"{min(width, height)}p", (width, height), rate, slow=slow)
 
 
 def _even(side: int, divisor: int) -> int:
