@@ -18,7 +18,7 @@ MOST_HEADS = 4096
 MOST_HEAD_BYTES = 2048
 # What is sent of all repeats in one turn of the loop, give or take a few: most of a millisecond. So long nobody is accepted
 # (libuv takes one connection a turn), and nobody else is answered. What is parsed when it is read is not counted.
-TURN_BYTES = 2 << 20
+BYTES_AT_ONCE = 2 << 20
 # What one may take of its range, before it is known what it does: many ask for all to the end of the film, and get a piece of it.
 LIKELY_BYTES = 1 << 20
 # What one is counted for that the application is asked about: what a connection takes that has not grown.
@@ -150,7 +150,7 @@ class Repeats:
         each answer costs a third of it.
         """
         self._is_due = False
-        room = TURN_BYTES
+        room = BYTES_AT_ONCE
         left: list[tuple[Connection, bytes]] = []
         while room > 0 and self._asked:
             for connection, part, read in self._some(room):

@@ -1021,7 +1021,7 @@ def test_a_client_that_sends_no_more_has_its_answer(server: Served, app: Films, 
 def test_who_ends_while_others_have_their_turn_is_answered_or_forgotten(
     loop: str, app: Films, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeats, "TURN_BYTES", 1)  # each has a turn of its own
+    monkeypatch.setattr(repeats, "BYTES_AT_ONCE", 1)  # each has a turn of its own
     state = uvicorn.server.ServerState()
 
     async def story(lines: list[socket.socket]) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from media_service.server import repeats
 from media_service.server.repeats import (
+    BYTES_AT_ONCE,
     LIKELY_BYTES,
     MOST_HEAD_BYTES,
     MOST_HEADS,
-    TURN_BYTES,
     Part,
     Repeats,
     split,
@@ -364,10 +364,10 @@ class Turns:
     ("sizes", "turns"),
     [
         ([10, None, 10], ["0, 2, 1 parses read 1"]),
-        ([TURN_BYTES // 16] * 17, [", ".join(map(str, range(16))), "16"]),
+        ([BYTES_AT_ONCE // 16] * 17, [", ".join(map(str, range(16))), "16"]),
         ([None] * 9, [", ".join(f"{n} parses read {n}" for n in range(8)), "8 parses read 8"]),
         ([LIKELY_BYTES] * 5, ["0, 1", "2, 3", "4"]),
-        ([5 * TURN_BYTES] * 3, ["0, 1", "2"]),  # before anybody knows what they take
+        ([5 * BYTES_AT_ONCE] * 3, ["0, 1", "2"]),  # before anybody knows what they take
     ],
 )
 def test_one_turn_of_the_loop_answers_so_much_and_the_next_ones_the_rest(
@@ -382,10 +382,10 @@ def test_one_turn_of_the_loop_answers_so_much_and_the_next_ones_the_rest(
 def test_what_counts_is_what_is_sent_of_a_range() -> None:
     made = Turns()
     for number in range(20):
-        made.ask(str(number), 5 * TURN_BYTES, taken=TURN_BYTES // 16)
+        made.ask(str(number), 5 * BYTES_AT_ONCE, taken=BYTES_AT_ONCE // 16)
     assert [turn.count(",") + 1 for turn in made.seen()] == [16, 4]
     for number in range(20):
-        made.ask(str(number), 5 * TURN_BYTES, taken=0)  # they have gone
+        made.ask(str(number), 5 * BYTES_AT_ONCE, taken=0)  # they have gone
     assert [turn.count(",") + 1 for turn in made.seen()] == [20]
 
 
@@ -400,7 +400,7 @@ def test_who_asks_while_others_wait_for_the_next_turn_is_answered_behind_them() 
 
 def test_one_may_be_answered_at_once_and_the_others_have_their_turns() -> None:
     made = Turns()
-    first, second, unknown, *_ = (made.ask(str(n), None if n == 2 else TURN_BYTES // 4) for n in range(6))
+    first, second, unknown, *_ = (made.ask(str(n), None if n == 2 else BYTES_AT_ONCE // 4) for n in range(6))
     for asking in (second, unknown, first, second):
         made.repeats.answer_now(asking)
     assert made.told == ["1", "2 parses read 2", "0"]
