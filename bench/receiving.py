@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from bench import films, peers
 from bench.costs import PeakMemory, cpu_seconds
 from bench.figures import table
 from bench.pace import Pace, in_turns
-from bench.sending import Answer, Sender, post_form, put
+from bench.sending import Answer, Sender, keep_and_hash, post_form, put, unlink
 from bench.service import await_state
 from tests.support.server import Server, running_server
 
@@ -97,7 +96,7 @@ def _taken(receiver: Receiver, *, count: int, size: int) -> Taken:
     cpu, own = cpu_seconds(receiver.pid) - cpu, time.thread_time()
     if not receiver.finished:
         for path in made:
-            _keep_and_hash(path)
+            keep_and_hash(path)
     own = time.thread_time() - own
     for one in made:
         receiver.remove(one)
@@ -133,8 +132,8 @@ def receivers(directory: Path, film: Path) -> Iterator[list[Receiver]]:
         yield [
             Receiver("media_service, PUT", server.pid, partial(_sent, ours, _put), remove, finished=True),
             Receiver("media_service, form", server.pid, partial(_sent, ours, _form), remove, finished=True),
-            Receiver(NGINX, nginx.pid, by_put, _unlink),
-            Receiver("Starlette, form", peer.pid, by_form, _unlink),
+            Receiver(NGINX, nginx.pid, by_put, unlink),
+            Receiver("Starlette, form", peer.pid, by_form, unlink),
         ]
 
 
@@ -155,13 +154,3 @@ def _delete(server: Server, asset_id: str) -> None:
     await_state(server, asset_id, "playable", "ready")
     with server.client() as client:
         client.delete(f"{ASSETS}/{asset_id}").raise_for_status()
-
-
-def _unlink(path: str) -> None:
-    Path(path).unlink()
-
-
-def _keep_and_hash(path: str) -> None:
-    with Path(path).open("rb") as file:
-        os.fsync(file.fileno())
-        hashlib.file_digest(file, "sha256")

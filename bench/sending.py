@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
+import os
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,3 +116,15 @@ def tus(sender: Sender, path: str, piece_bytes: int) -> tuple[str, Answer]:
                 f"PATCH {location}: the offset is {answer.headers.get('upload-offset')}, not {stop}"
             )
     return location, answer
+
+
+def unlink(path: str) -> None:
+    """What is deleted where the receiver has no call for it."""
+    Path(path).unlink()
+
+
+def keep_and_hash(path: str) -> None:
+    """What a service must do before it may say that a film is kept and which one it is."""
+    with Path(path).open("rb") as file:
+        os.fsync(file.fileno())
+        hashlib.file_digest(file, "sha256")

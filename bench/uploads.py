@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,7 +12,7 @@ from statistics import median
 from bench import films, peers
 from bench.costs import Cost, Way, measured
 from bench.figures import Sample, table
-from bench.sending import Sender, post_form, put, tus
+from bench.sending import Sender, keep_and_hash, post_form, put, tus, unlink
 from bench.service import await_state
 from tests.support.nginx import running_nginx
 from tests.support.server import Server, running_server
@@ -134,8 +132,8 @@ def _nginx(nginx: peers.StaticNginx, connect: Connect) -> Iterator[Way]:
             put(sender, f"/{sender.name}")
             return str(nginx.files / sender.name)
 
-    yield Way("nginx, PUT", (nginx.pid,), upload, _unlink)
-    yield Way(NGINX, (nginx.pid,), upload, _unlink, after=_keep_and_hash)
+    yield Way("nginx, PUT", (nginx.pid,), upload, unlink)
+    yield Way(NGINX, (nginx.pid,), upload, unlink, after=keep_and_hash)
 
 
 def _tus_server(node: peers.TusServer, connect: Connect) -> Iterator[Way]:
@@ -145,25 +143,14 @@ def _tus_server(node: peers.TusServer, connect: Connect) -> Iterator[Way]:
         return str(node.files / _last_segment(path))
 
     def remove(path: str) -> None:
-        _unlink(path)
-        _unlink(f"{path}.json")
+        unlink(path)
+        unlink(f"{path}.json")
 
     for name, piece_bytes in PIECES.items():
         send = partial(upload, piece_bytes)
         yield Way(f"@tus/server, {name}", (node.pid,), send, remove)
-        yield Way(f"@tus/server, {name}{SAME_WORK}", (node.pid,), send, remove, after=_keep_and_hash)
+        yield Way(f"@tus/server, {name}{SAME_WORK}", (node.pid,), send, remove, after=keep_and_hash)
 
 
 def _last_segment(address: str) -> str:
     return address.rpartition("/")[2]
-
-
-def _unlink(path: str) -> None:
-    Path(path).unlink()
-
-
-def _keep_and_hash(path: str) -> None:
-    """What a service must do before it may say that a film is kept and which one it is."""
-    with Path(path).open("rb") as file:
-        os.fsync(file.fileno())
-        hashlib.file_digest(file, "sha256")
